@@ -1,0 +1,164 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"maps"
+	"path/filepath"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/etcdlab/etcdlab/crash"
+	"github.com/etcdlab/etcdlab/lab"
+	"github.com/etcdlab/etcdlab/lab/spec"
+)
+
+func newRun() *cobra.Command {
+	var (
+		labs labFlags
+		runs crashFlags
+		keep bool
+		name string
+	)
+	cmd := &cobra.Command{
+		Use:   "run SCENARIO|FILE",
+		Short: "Make a lab, crash it, judge the run and take the lab down",
+		Args:  cobra.ExactArgs(1),
+	}
+	labs.add(cmd)
+	runs.add(cmd)
+	cmd.Flags().BoolVar(&keep, "keep", false, "leave the lab up")
+	cmd.Flags().StringVar(&name, "name", "", "name of the lab (default: made up)")
+	o := addOutput(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		sc, err := findScenario(args[0])
+		if err != nil {
+			return withCode(codeUsage, err)
+		}
+		opts := sc.Options
+		opts.Progress = o.progress
+		if err := runs.over(cmd, &opts); err != nil {
+			return withCode(codeUsage, err)
+		}
+		s, err := scenarioLab(sc, &labs, name)
+		if err != nil {
+			return err
+		}
+		var members []string
+		for _, m := range s.Members {
+			members = append(members, m.Name)
+		}
+		if err := crash.CheckTarget(opts.Target, members); err != nil {
+			return withCode(codeUsage, err)
+		}
+		if err := opts.CheckDisk(s.Disk.Kind); err != nil {
+			return err
+		}
+		return run(cmd.Context(), s, opts, keep, o)
+	}
+	return cmd
+}
+
+// findScenario is a built-in one, or that of a file: what looks like a path.
+func findScenario(s string) (crash.Scenario, error) {
+	if ext := filepath.Ext(s); ext != ".yaml" && ext != ".yml" && s != "-" {
+		return crash.FindScenario(s)
+	}
+	file, err := spec.LoadScenario(s)
+	if err != nil {
+		return crash.Scenario{}, err
+	}
+	return crash.FromFile(file)
+}
+
+// scenarioLab is the lab that a scenario asks for, with the flags over it.
+func scenarioLab(sc crash.Scenario, flags *labFlags, name string) (*spec.Lab, error) {
+	base := &spec.Lab{Members: spec.Count(sc.Members), Etcd: spec.Etcd{Version: sc.Etcd, Args: maps.Clone(sc.Args)}, Disk: spec.Disk{Kind: sc.Disk}}
+	if sc.Lab != nil {
+		if flags.file != "" {
+			return nil, withCode(codeUsage, errors.New("a scenario file has its lab in it; use it without --file"))
+		}
+		lab := *sc.Lab
+		base = &lab
+	}
+	if name == "" && base.Name != "" {
+		name = base.Name
+	}
+	if name == "" {
+		var b [3]byte
+		_, _ = rand.Read(b[:])
+		short := strings.NewReplacer("/", "-").Replace(sc.Name)
+		name = fmt.Sprintf("%s-%s", short[:min(len(short), 20)], hex.EncodeToString(b[:]))
+	}
+	return flags.spec(name, base)
+}
+
+func run(ctx context.Context, s *spec.Lab, opts crash.Options, keep bool, o *output) (err error) {
+	p, err := provider(ctx, s, o)
+	if err != nil {
+		return err
+	}
+	if err := opts.CheckProvider(p.Name()); err != nil {
+		return err
+	}
+	if _, err := p.Open(ctx, s.Name); !errors.Is(err, lab.ErrNotFound) {
+		// It would be taken down at the end, and is not ours.
+		return withCode(codeUsage, fmt.Errorf("there is a lab %s already; run makes one of its own: choose another --name, or break that one with `etcdlab crash %s`", s.Name, s.Name))
+	}
+	if err := crash.CheckDir(opts.Dir); err != nil {
+		return err
+	}
+	o.progress("scenario %s, seed %d", opts.Scenario, opts.Seed)
+	if _, err := up(ctx, s, o); err != nil {
+		return err
+	}
+	down := func() error {
+		if keep {
+			o.progress("lab %s is left up; `etcdlab down %s` removes it", s.Name, s.Name)
+			return nil
+		}
+		// The lab goes down even when the run was interrupted.
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
+		defer cancel()
+		if err := p.Down(ctx, s.Name); err != nil {
+			return fmt.Errorf("take lab %s down: %w; `etcdlab down %s` tries again", s.Name, err, s.Name)
+		}
+		return nil
+	}
+	r, err := runLocked(ctx, s.Name, opts)
+	if err = errors.Join(err, down()); err != nil {
+		if r != nil {
+			o.progress("what was recorded is in %s", r.Dir)
+		}
+		return err
+	}
+	j, err := judge(ctx, r.Dir, o)
+	if j == nil {
+		return err
+	}
+	return tell(o, viewOf(r).judged(j), j, err)
+}
+
+func newScenarios() *cobra.Command {
+	cmd := &cobra.Command{Use: "scenarios", Short: "List the built-in scenarios", Args: cobra.NoArgs}
+	o := addOutput(cmd)
+	cmd.RunE = func(*cobra.Command, []string) error {
+		if o.json() {
+			return o.object(struct {
+				Scenarios []crash.Scenario `json:"scenarios"`
+			}{crash.Scenarios()})
+		}
+		w := tabwriter.NewWriter(o.out, 0, 0, 2, ' ', 0)
+		for _, s := range crash.Scenarios() {
+			fmt.Fprintf(w, "%s\t%s\n", s.Name, s.Doc)
+		}
+		return w.Flush()
+	}
+	return cmd
+}

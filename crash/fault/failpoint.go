@@ -1,0 +1,148 @@
+package fault
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/etcdlab/etcdlab/crash/history"
+	"github.com/etcdlab/etcdlab/lab"
+	"github.com/etcdlab/etcdlab/lab/failpoint"
+)
+
+// Failpoint panics etcd at a point compiled into it. It is armed on every
+// target; which of them reach it depends on the point: only a leader reaches
+// raftBeforeLeaderSend, only a follower raftBeforeFollowerSend.
+type Failpoint struct {
+	// Within bounds the wait for the first target to reach the point; zero is 5 s.
+	Within time.Duration
+}
+
+// othersWithin is how long the other targets have once one has panicked.
+const othersWithin = 300 * time.Millisecond
+
+func (*Failpoint) Name() string { return "failpoint" }
+
+func (*Failpoint) Needs(m lab.Member) error { return needs[lab.Runner](m) }
+
+// Apply arms the point and waits for the panic: a process must have ended.
+// Arming is not reaching.
+func (f *Failpoint) Apply(ctx context.Context, s *Scene, targets []lab.Member) (Effect, error) {
+	within := f.Within
+	if within == 0 {
+		within = 5 * time.Second
+	}
+	within = s.slow(within)
+	points := make(map[string]*failpoint.Client, len(targets))
+	for _, m := range targets {
+		info, err := m.Info(ctx)
+		if err != nil {
+			return Effect{}, err
+		}
+		if info.FailpointURL == "" {
+			return Effect{}, &lab.UnsupportedError{Member: m.Name(), Capability: "failpoint", Reason: "its etcd was built without failpoints"}
+		}
+		points[m.Name()] = failpoint.New(info.FailpointURL)
+	}
+	err := each(targets, func(m lab.Member) error {
+		if err := points[m.Name()].Set(ctx, s.Point, `panic("etcdlab")`); err != nil {
+			return err
+		}
+		s.event(history.EventFault, m.Name(), "armed: panic at "+s.Point)
+		return nil
+	})
+	if _, unknown := errors.AsType[*failpoint.UnknownError](err); unknown {
+		return Effect{}, err
+	}
+	// A point on a hot path may end etcd before gofail has answered.
+	panicked, seenErr := s.ended(ctx, targets, within)
+	if seenErr != nil {
+		return Effect{}, errors.Join(err, seenErr)
+	}
+	var mu sync.Mutex
+	disarmErr := each(targets, func(m lab.Member) error {
+		mu.Lock()
+		_, gone := panicked[m.Name()]
+		mu.Unlock()
+		if gone {
+			return nil
+		}
+		how, gone, err := s.disarm(ctx, m, points[m.Name()], s.Point)
+		if gone {
+			mu.Lock()
+			panicked[m.Name()] = how
+			mu.Unlock()
+		}
+		return err
+	})
+	for name, how := range panicked {
+		s.event(history.EventExited, name, how)
+	}
+	if disarmErr != nil {
+		return Effect{}, errors.Join(err, disarmErr)
+	}
+	if len(panicked) == 0 {
+		return Effect{Message: fmt.Sprintf("%s was not reached within %v", s.Point, within)}, err
+	}
+	names := slices.Sorted(maps.Keys(panicked))
+	return Effect{Observed: true, Message: fmt.Sprintf("panic at %s on %s", s.Point, strings.Join(names, ", "))}, nil
+}
+
+// A member may reach the point while it is disarmed: it is then about to end,
+// and must have when Heal comes, which would take it for one that runs. One that
+// answers does so within stillWithin, one that does not within goneWithin.
+const (
+	stillWithin = 50 * time.Millisecond
+	goneWithin  = 5 * time.Second
+)
+
+// disarm clears the point on a member that has not panicked, and sees whether
+// it does after all. A point that may still be armed is an error.
+func (s *Scene) disarm(ctx context.Context, m lab.Member, c *failpoint.Client, point string) (how string, gone bool, err error) {
+	within := s.slow(stillWithin)
+	clearErr := c.Clear(ctx, point)
+	if clearErr != nil {
+		within = s.slow(goneWithin)
+	}
+	how, gone, err = exited(ctx, m, within)
+	if err == nil && !gone {
+		err = clearErr
+	}
+	return how, gone, err
+}
+
+// ended waits for the first of the members to end by itself, then a little for
+// the others, and gives how each that did ended.
+func (s *Scene) ended(ctx context.Context, members []lab.Member, within time.Duration) (map[string]string, error) {
+	gone := map[string]string{}
+	look := func(ctx context.Context) (bool, error) {
+		for _, m := range members {
+			info, err := m.Info(ctx)
+			if err != nil {
+				return false, err
+			}
+			if info.State == lab.StateStopped {
+				gone[m.Name()] = info.Exit
+			}
+		}
+		return len(gone) > 0, nil
+	}
+	if first, err := until(ctx, within, look); err != nil || !first {
+		return gone, err
+	}
+	_, err := until(ctx, s.slow(othersWithin), func(ctx context.Context) (bool, error) {
+		_, err := look(ctx)
+		return len(gone) == len(members), err
+	})
+	return gone, err
+}
+
+// Heal starts etcd again; a new process has no point armed.
+func (f *Failpoint) Heal(ctx context.Context, s *Scene, targets []lab.Member) error {
+	return each(targets, func(m lab.Member) error { return s.start(ctx, m) })
+}

@@ -1,0 +1,93 @@
+package fault
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/etcdlab/etcdlab/crash/history"
+	"github.com/etcdlab/etcdlab/lab"
+)
+
+// A follower that reaches the point just as it is disarmed has to be seen to
+// end: Heal starts only what does not run, and nobody would start it later.
+func TestFailpointSeesWhoPanicsWhileDisarmed(t *testing.T) {
+	for name, answers := range map[string]bool{"and answered": true, "before it answered": false} {
+		t.Run(name, func(t *testing.T) {
+			first, late, calm := newMember("m1"), newMember("m2"), newMember("m3")
+			first.fail = gofail(t, func(method string) bool {
+				if method == http.MethodPut {
+					first.set(lab.StateStopped)
+				}
+				return true
+			})
+			late.fail = gofail(t, func(method string) bool {
+				if method == http.MethodDelete {
+					time.AfterFunc(10*time.Millisecond, func() { late.set(lab.StateStopped) })
+					return answers
+				}
+				return method == http.MethodPut
+			})
+			calm.fail = gofail(t, func(string) bool { return true })
+			var r recorder
+			s, f := &Scene{Round: 1, Record: r.record, Point: "raftBeforeSave"}, &Failpoint{}
+			all := []lab.Member{first, late, calm}
+			effect, err := f.Apply(t.Context(), s, all)
+			if err != nil || !effect.Observed {
+				t.Fatalf("%+v, %v", effect, err)
+			}
+			for m, want := range map[string]bool{"m1": true, "m2": true, "m3": false} {
+				if got := r.has(history.EventExited, m); got != want {
+					t.Errorf("the end of %s is in the record: %v, want %v", m, got, want)
+				}
+			}
+			if err := f.Heal(t.Context(), s, all); err != nil {
+				t.Fatal(err)
+			}
+			if i, _ := late.Info(t.Context()); i.State != lab.StateRunning {
+				t.Errorf("m2 is %s after healing", i.State)
+			}
+		})
+	}
+}
+
+func TestFailpointReachedWhileItIsDisarmed(t *testing.T) {
+	m := newMember("m1")
+	m.fail = gofail(t, func(method string) bool {
+		if method == http.MethodDelete {
+			m.set(lab.StateStopped)
+		}
+		return true
+	})
+	var r recorder
+	s, f := &Scene{Round: 1, Record: r.record, Point: "raftBeforeSave"}, &Failpoint{Within: 20 * time.Millisecond}
+	effect, err := f.Apply(t.Context(), s, []lab.Member{m})
+	if err != nil || !effect.Observed || !r.has(history.EventExited, "m1") {
+		t.Errorf("%+v, %v", effect, err)
+	}
+}
+
+func TestFailpointThatNobodyReaches(t *testing.T) {
+	m := newMember("m1")
+	m.fail = gofail(t, func(string) bool { return true })
+	var r recorder
+	s, f := &Scene{Round: 1, Record: r.record, Point: "defragBeforeCopy"}, &Failpoint{Within: 20 * time.Millisecond}
+	effect, err := f.Apply(t.Context(), s, []lab.Member{m})
+	if err != nil || effect.Observed || !strings.Contains(effect.Message, "not reached") || r.has(history.EventExited, "m1") {
+		t.Errorf("%+v, %v", effect, err)
+	}
+}
+
+// gofail answers like a binary's failpoint server, unless ok says that it died.
+func gofail(t *testing.T, ok func(method string) bool) string {
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !ok(r.Method) {
+			panic(http.ErrAbortHandler)
+		}
+		w.WriteHeader(http.StatusNoContent)
+	}))
+	t.Cleanup(s.Close)
+	return s.URL
+}

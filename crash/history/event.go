@@ -1,0 +1,70 @@
+package history
+
+// EventKind names something that happened to a member or to the run.
+type EventKind string
+
+const (
+	EventRunStart   EventKind = "run-start"
+	EventRunEnd     EventKind = "run-end"
+	EventRoundStart EventKind = "round-start"
+	EventRoundEnd   EventKind = "round-end" // Round is set, with figures
+	EventFault      EventKind = "fault"     // a fault was applied; Message says which
+	EventHealed     EventKind = "healed"
+	EventHeld       EventKind = "held"   // the disk began to hold flushes back
+	EventFrozen     EventKind = "frozen" // etcd was seen frozen (or Message says why not)
+	EventLinkDown   EventKind = "link-down"
+	EventLinkUp     EventKind = "link-up"
+	EventCut        EventKind = "cut"    // Cut is set
+	EventKilled     EventKind = "killed" // etcd was reaped
+	EventExited     EventKind = "exited" // etcd ended by itself (a panic, a fatal error)
+	EventRestored   EventKind = "restored"
+	EventMounted    EventKind = "mounted"
+	EventStarted    EventKind = "started" // the etcd process was started
+	EventServing    EventKind = "serving" // the member answered a linearizable read
+	EventNotServing EventKind = "not-serving"
+)
+
+// Event is one line of events.jsonl.
+type Event struct {
+	Time     int64     `json:"t"` // nanoseconds of CLOCK_MONOTONIC
+	Kind     EventKind `json:"kind"`
+	Round    int       `json:"round,omitempty"` // 1-based; 0 is outside of any round
+	Member   string    `json:"member,omitempty"`
+	Message  string    `json:"message,omitempty"`
+	Duration int64     `json:"ns,omitempty"` // how long the step took
+	Cut      *Cut      `json:"cut,omitempty"`
+	Figures  *Figures  `json:"figures,omitempty"`
+}
+
+// Cut is what a power loss did to one disk.
+type Cut struct {
+	Policy    string `json:"policy"`
+	Seed      uint64 `json:"seed"`
+	Profile   string `json:"profile"`
+	Position  uint64 `json:"position"`  // entries in the write log before the cut
+	Flushes   uint64 `json:"flushes"`   // flushes completed since the last cut
+	Writes    uint64 `json:"writes"`    // writes since the last cut
+	Held      int    `json:"held"`      // flushes in flight at the cut, never completed
+	Uncovered int    `json:"uncovered"` // writes not covered by a flush
+	Dropped   int    `json:"dropped"`   // of those, lost whole
+	Torn      int    `json:"torn"`      // of those, partly kept
+	Kept      int    `json:"kept"`
+}
+
+// Figures are what one round measured.
+type Figures struct {
+	Fault      string   `json:"fault"`
+	Targets    []string `json:"targets"`
+	Policy     string   `json:"policy,omitempty"`
+	Clients    int      `json:"clients"`
+	Operations int      `json:"operations"` // returned in the round
+	Failed     int      `json:"failed"`     // of those, not acknowledged
+	PerSecond  float64  `json:"perSecond"`  // acknowledged operations a second while all members were up
+	RecoveryNS int64    `json:"recoveryNs"` // from the last restart to the cluster serving
+	RoundNS    int64    `json:"roundNs"`
+	Uncovered  int      `json:"uncovered"` // sums over the round's cuts
+	Dropped    int      `json:"dropped"`
+	Torn       int      `json:"torn"`
+	Observed   bool     `json:"observed"` // the fault was seen to take effect
+	Message    string   `json:"message,omitempty"`
+}

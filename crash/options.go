@@ -1,0 +1,127 @@
+package crash
+
+import (
+	"crypto/rand"
+	"encoding/binary"
+	"fmt"
+	"time"
+
+	"github.com/etcdlab/etcdlab/crash/fault"
+	"github.com/etcdlab/etcdlab/crash/traffic"
+	"github.com/etcdlab/etcdlab/disk"
+	"github.com/etcdlab/etcdlab/lab"
+)
+
+// Options are one run on a lab.
+type Options struct {
+	Scenario string // its name in the evidence; "crash" when none
+	Fault    string // fault.Names
+	Target   string // see CheckTarget
+	// Then is what the second round does, the third and so on, before it is the
+	// turn of Fault on Target again.
+	Then    []Turn
+	Policy  fault.Policy
+	Seed    uint64
+	Rounds  int
+	Clients int
+	Rate    float64 // operations a second; 0 is saturated
+	Mix     traffic.Mix
+	// Points are the failpoints, one a round in turn; AllPoints is every point
+	// of the binary, a round each.
+	Points []string
+	// PointWithin bounds the wait for a point to be reached; 0 is 5 s.
+	PointWithin time.Duration
+	// Disk is what io-error arms; zero is one failed flush.
+	Disk disk.Fault
+	// How is how host-crash ends machines; "" is each way in turn.
+	How lab.HostCrash
+	// Profile is armed on every disk once the members serve; "" leaves it.
+	Profile string
+	// OpsBefore and OpsAfter are the acknowledged operations that a round
+	// waits for before its fault and after the recovery; 0 is 1,000 and 300.
+	OpsBefore, OpsAfter int
+	// RecoverWithin bounds the wait for a restarted member to serve; 0 is 30 s.
+	RecoverWithin time.Duration
+	// KeepDiskLogs stores each cut's write log in the run directory.
+	KeepDiskLogs bool
+
+	Dir     string // of runs; the run makes a directory of its own in it
+	Command string // reproduces the run
+	Tool    string // etcdlab's version
+	// Progress is told what is going on, a line each.
+	Progress func(format string, args ...any)
+
+	// afterError is what a disk keeps at the reboot after an I/O error.
+	afterError disk.Policy
+}
+
+// AllPoints stands for every failpoint of the binary.
+const AllPoints = "*"
+
+// maxRate is more than any etcd does.
+const maxRate = 1e9
+
+// Check says what is wrong with the options, before anything is made for them.
+func (o Options) Check() error {
+	_, err := o.withDefaults()
+	return err
+}
+
+func (o Options) withDefaults() (Options, error) {
+	if o.Scenario == "" {
+		o.Scenario = "crash"
+	}
+	for _, t := range o.turns() {
+		if !fault.Known(t.Fault) {
+			_, err := fault.New(t.Fault)
+			return o, err
+		}
+	}
+	if o.Target == "" {
+		o.Target = TargetAll
+	}
+	if o.Rounds == 0 {
+		o.Rounds = 1
+	}
+	if o.Rounds < 0 || o.Rounds > 1_000_000 {
+		return o, fmt.Errorf("%d rounds: must be 1 to 1,000,000", o.Rounds)
+	}
+	if o.Clients == 0 {
+		o.Clients = 16
+	}
+	if o.Clients < 0 || o.Clients > 4096 {
+		return o, fmt.Errorf("%d clients: must be 1 to 4096", o.Clients)
+	}
+	if !(o.Rate >= 0 && o.Rate <= maxRate) { // NaN is neither
+		return o, fmt.Errorf("a rate of %g operations a second: must be 0 to %g", o.Rate, float64(maxRate))
+	}
+	o.OpsBefore = scaled(o.OpsBefore, 1000, o.Rate)
+	o.OpsAfter = scaled(o.OpsAfter, 300, o.Rate)
+	if o.RecoverWithin == 0 {
+		o.RecoverWithin = 30 * time.Second
+	}
+	if o.Progress == nil {
+		o.Progress = func(string, ...any) {}
+	}
+	return o, nil
+}
+
+// scaled is a number of operations to wait for: what was asked, or the default,
+// but under a rate limit no more than two seconds' worth.
+func scaled(asked, normal int, rate float64) int {
+	if asked > 0 {
+		return asked
+	}
+	if rate > 0 {
+		return max(1, min(normal, int(2*rate)))
+	}
+	return normal
+}
+
+// RandomSeed is a seed for a run that was given none; it is small enough to be
+// typed again.
+func RandomSeed() uint64 {
+	var b [8]byte
+	_, _ = rand.Read(b[:]) // never fails (crypto/rand, Go 1.24)
+	return binary.LittleEndian.Uint64(b[:]) % 1_000_000_000
+}

@@ -1,0 +1,181 @@
+package crash
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/etcdlab/etcdlab/crash/fault"
+	"github.com/etcdlab/etcdlab/crash/history"
+	"github.com/etcdlab/etcdlab/internal/clock"
+	"github.com/etcdlab/etcdlab/internal/seed"
+)
+
+// loadWithin bounds the wait for the load to make its operations: a cluster
+// that serves probes but not load has a deadline too.
+const loadWithin = 60 * time.Second
+
+// round plays one fault: load, fault, heal, recovery, load. goOn is false when
+// the cluster did not come back, which is for the judge; err is ours.
+func (r *run) round(ctx context.Context, n int) (fig history.Figures, goOn bool, err error) {
+	begun := clock.Now()
+	returned, ackedAtStart := r.load.Returned(), r.load.Acked()
+	r.dir.event(history.Event{Time: begun, Kind: history.EventRoundStart, Round: n})
+	rng := seed.Rand(roundSeed(r.opts.Seed, n), "round")
+
+	turn := r.turn(n)
+	fig = history.Figures{Fault: turn.Fault, Clients: r.opts.Clients}
+	if turn.Fault == "power-loss" {
+		fig.Policy = r.meta.Policy
+	}
+	defer func() {
+		fig.RoundNS = clock.Now() - begun
+		fig.Operations = int(r.load.Returned() - returned)
+		fig.Failed = fig.Operations - int(r.load.Acked()-ackedAtStart)
+		if err != nil {
+			fig.Message = errorText(err)
+		}
+		r.dir.event(history.Event{Time: clock.Now(), Kind: history.EventRoundEnd, Round: n, Figures: &fig, Duration: fig.RoundNS})
+		r.opts.Progress("%s", describe(n, r.opts.Rounds, fig))
+	}()
+
+	least := r.few(r.opts.OpsBefore)
+	before := least + rng.IntN(least/2+1)
+	if err := r.acked(ctx, ackedAtStart, before, r.cluster.slow(loadWithin)); err != nil {
+		if broken := r.broken(ctx); broken != nil {
+			err = broken // what keeps the load from going on
+		}
+		return fig, false, err
+	}
+	fig.PerSecond = float64(r.load.Acked()-ackedAtStart) / clock.Since(begun).Seconds()
+
+	targets, err := r.cluster.pick(ctx, turn.Target, rng)
+	if err != nil {
+		return fig, false, err
+	}
+	for _, m := range targets {
+		fig.Targets = append(fig.Targets, m.Name())
+	}
+	scene, cuts := r.scene(n)
+	effect, err := turn.fault.Apply(ctx, scene, targets)
+	fig.Observed, fig.Message = effect.Observed, effect.Message
+	// Once Apply has begun, the targets are healed whatever happens.
+	healCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.cluster.slow(2*time.Minute))
+	defer cancel()
+	healed := clock.Now()
+	healErr := turn.fault.Heal(healCtx, scene, targets)
+	if r.opts.KeepDiskLogs && turn.Fault == "power-loss" {
+		healErr = errors.Join(healErr, r.dir.diskLogs(healCtx, n, targets))
+	}
+	for _, c := range cuts() {
+		fig.Uncovered += c.Uncovered
+		fig.Dropped += c.Dropped
+		fig.Torn += c.Torn
+	}
+	if err != nil && ctx.Err() != nil {
+		err = ctx.Err() // each member's account of it says no more
+	}
+	if err := errors.Join(err, healErr); err != nil {
+		return fig, false, errors.Join(err, r.broken(ctx))
+	}
+	if !effect.Observed && fig.Message == "" {
+		fig.Message = "the fault was not seen to take effect"
+	}
+	return r.recover(ctx, n, healed, fig)
+}
+
+// recover waits for every member to serve and for the load to go on.
+func (r *run) recover(ctx context.Context, n int, healed int64, fig history.Figures) (history.Figures, bool, error) {
+	silent := r.cluster.serving(ctx, r.cluster.slow(r.opts.RecoverWithin), func(member string) {
+		r.dir.event(history.Event{Time: clock.Now(), Kind: history.EventServing, Round: n, Member: member, Duration: clock.Now() - healed})
+	})
+	fig.RecoveryNS = clock.Now() - healed
+	if ctx.Err() != nil {
+		return fig, false, ctx.Err()
+	}
+	if len(silent) > 0 {
+		if err := r.broken(ctx); err != nil {
+			return fig, false, err
+		}
+	}
+	for name, why := range silent {
+		r.dir.event(history.Event{Time: clock.Now(), Kind: history.EventNotServing, Round: n, Member: name, Message: why.Error()})
+	}
+	if len(silent) > 0 {
+		fig.Message = fmt.Sprintf("%s did not serve again", strings.Join(slices.Sorted(maps.Keys(silent)), ", "))
+		return fig, false, nil
+	}
+	if err := r.acked(ctx, r.load.Acked(), r.few(r.opts.OpsAfter), r.cluster.slow(loadWithin)); err != nil {
+		if ctx.Err() != nil || r.load.Err() != nil {
+			return fig, false, err
+		}
+		if err := r.broken(ctx); err != nil {
+			return fig, false, err
+		}
+		// It answers probes and yet no load: etcd's failure, so the judge's.
+		r.dir.event(history.Event{Time: clock.Now(), Kind: history.EventNotServing, Round: n, Message: err.Error()})
+		fig.Message = err.Error()
+		return fig, false, nil
+	}
+	return fig, true, nil
+}
+
+// few is how many operations to wait for where n were meant: what takes so much
+// longer shows as much with fewer.
+func (r *run) few(n int) int {
+	const enough = 50
+	return max(min(n, enough), int(float64(n)/max(1, r.lab.Slow)))
+}
+
+// broken says what broke a member that was neither etcd nor this run. It takes
+// no time where the run was interrupted.
+func (r *run) broken(ctx context.Context) error {
+	if ctx.Err() != nil {
+		return nil
+	}
+	return r.cluster.outside(ctx)
+}
+
+// scene is what the fault acts in, and the cuts it recorded.
+func (r *run) scene(n int) (*fault.Scene, func() []history.Cut) {
+	var mu sync.Mutex
+	var cuts []history.Cut
+	s := &fault.Scene{
+		Round: n, Seed: roundSeed(r.opts.Seed, n), Policy: r.opts.Policy, Slow: r.lab.Slow, How: r.opts.How,
+		Record: func(e history.Event) {
+			if e.Cut != nil {
+				mu.Lock()
+				cuts = append(cuts, *e.Cut)
+				mu.Unlock()
+			}
+			r.dir.event(e)
+		},
+	}
+	if len(r.opts.Points) > 0 {
+		s.Point = r.opts.Points[(n-1)%len(r.opts.Points)]
+	}
+	return s, func() []history.Cut {
+		mu.Lock()
+		defer mu.Unlock()
+		return slices.Clone(cuts)
+	}
+}
+
+func describe(n, of int, f history.Figures) string {
+	s := fmt.Sprintf("round %d/%d: ", n, max(n, of))
+	if len(f.Targets) == 0 {
+		return s + "it broke off before its fault"
+	}
+	s += f.Fault + " of " + strings.Join(f.Targets, ",")
+	if f.Fault == "power-loss" {
+		s += fmt.Sprintf(", %d un-flushed writes: %d dropped, %d torn", f.Uncovered, f.Dropped, f.Torn)
+	} else if f.Message != "" {
+		s += ", " + f.Message
+	}
+	return s + fmt.Sprintf("; %d operations (%.0f/s), recovered in %v", f.Operations, f.PerSecond, time.Duration(f.RecoveryNS).Round(time.Millisecond))
+}

@@ -1,0 +1,36 @@
+package crash
+
+import (
+	"fmt"
+	"os"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/etcdlab/etcdlab/lab"
+)
+
+// roomForRun is what a short run needs, in bytes: its history, and a copy of the
+// members' data without holes.
+const roomForRun = 64 << 20
+
+// CheckDir says what keeps run directories from being made in dir, which it
+// makes: better before a lab is made for a run than after.
+func CheckDir(dir string) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return lab.Misuse("make the directory of runs: %w; choose another with --run-dir", err)
+	}
+	if err := unix.Access(dir, unix.W_OK); err != nil {
+		return lab.Misuse("write to the directory of runs %s: %w; choose another with --run-dir", dir, err)
+	}
+	var fs unix.Statfs_t
+	if err := unix.Statfs(dir, &fs); err != nil {
+		return fmt.Errorf("look for room in %s: %w; choose another with --run-dir", dir, err)
+	}
+	if free := fs.Bavail * uint64(fs.Bsize); free < roomForRun {
+		return &lab.EnvironmentError{
+			Check: "room for the run in " + dir, Found: fmt.Sprintf("%d MiB free", free>>20), Needed: fmt.Sprintf("%d MiB", roomForRun>>20),
+			Get: "free some space, or choose another directory with --run-dir",
+		}
+	}
+	return nil
+}

@@ -1,0 +1,203 @@
+package traffic
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/etcdlab/etcdlab/crash/history"
+	"github.com/etcdlab/etcdlab/images/imagetest"
+)
+
+// memory is a sink that keeps everything.
+type memory struct {
+	mu   sync.Mutex
+	ops  []history.Op
+	full int // refuses after so many; 0 never
+}
+
+func (m *memory) Append(op *history.Op) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.full > 0 && len(m.ops) >= m.full {
+		return errors.New("no space left on device")
+	}
+	m.ops = append(m.ops, *op)
+	return nil
+}
+
+// startEtcd runs a real etcd on loopback and gives its client URL.
+func startEtcd(t *testing.T) (url string, process *os.Process) {
+	t.Helper()
+	img := imagetest.Etcd(t, "")
+	var ports []int
+	for range 2 {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		ports = append(ports, l.Addr().(*net.TCPAddr).Port)
+		l.Close()
+	}
+	url = fmt.Sprintf("http://127.0.0.1:%d", ports[0])
+	peer := fmt.Sprintf("http://127.0.0.1:%d", ports[1])
+	cmd := exec.Command(img.Binaries["etcd"], "--name=t", "--data-dir="+filepath.Join(t.TempDir(), "data"),
+		"--listen-client-urls="+url, "--advertise-client-urls="+url, "--listen-peer-urls="+peer,
+		"--initial-advertise-peer-urls="+peer, "--initial-cluster=t="+peer,
+		"--heartbeat-interval=10", "--election-timeout=100", "--log-level=error")
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
+	c, err := Dial(url, nil, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	for {
+		if _, err := c.Get(ctx, "x"); err == nil {
+			return url, cmd.Process
+		} else if ctx.Err() != nil {
+			t.Fatal("etcd does not serve:", err)
+		}
+	}
+}
+
+func options(url string, sink Sink) Options {
+	return Options{
+		RunID: "0123456789abcdef", Prefix: "/etcdlab/0123456789abcdef/", Endpoints: []Endpoint{{"t", url}},
+		Clients: 8, Keys: 10, Seed: 1, Sink: sink, Timeout: 500 * time.Millisecond,
+	}
+}
+
+func waitFor(t *testing.T, what string, cond func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); !cond(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("not within 20 s:", what)
+		}
+	}
+}
+
+func TestLoadAgainstRealEtcd(t *testing.T) {
+	url, process := startEtcd(t)
+	sink := &memory{}
+	l, err := Start(t.Context(), options(url, sink))
+	if err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, "2,000 operations", func() bool { return l.Acked() >= 2000 })
+	if err := process.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	stopped := l.Returned() - l.Acked()
+	waitFor(t, "a time-out of every client", func() bool { return l.Returned()-l.Acked() >= stopped+8 })
+	if err := process.Signal(syscall.SIGCONT); err != nil {
+		t.Fatal(err)
+	}
+	at := l.Acked()
+	waitFor(t, "operations after the pause", func() bool { return l.Acked() >= at+100 })
+	if err := l.Stop(); err != nil {
+		t.Fatal(err)
+	}
+
+	if int64(len(sink.ops)) != l.Returned() {
+		t.Errorf("%d operations recorded, %d returned", len(sink.ops), l.Returned())
+	}
+	ids, revisions, values := map[uint64]bool{}, map[int64]uint64{}, map[string]bool{}
+	kinds := map[string]int{}
+	unknown := 0
+	for _, op := range sink.ops {
+		if ids[op.ID] {
+			t.Errorf("operation %d is recorded twice", op.ID)
+		}
+		ids[op.ID] = true
+		if op.Return < op.Invoke || op.Invoke == 0 {
+			t.Errorf("operation %d: invoked %d, returned %d", op.ID, op.Invoke, op.Return)
+		}
+		branch := op.Then
+		if op.Kind == history.KindTxn && !op.Succeeded {
+			branch = op.Else
+		}
+		if op.Outcome != history.OK {
+			unknown++
+			continue
+		}
+		if op.Revision < 1 || op.MemberID == 0 || len(op.Results) != len(branch) {
+			t.Errorf("operation %d was acknowledged without its answer: %+v", op.ID, op)
+		}
+		for _, r := range branch {
+			kinds[fmt.Sprint(op.Kind, r.Verb, op.Succeeded)]++
+			if r.Verb == history.Put {
+				if values[r.Value] {
+					t.Errorf("value %q is written twice", r.Value)
+				}
+				values[r.Value] = true
+				if other, dup := revisions[op.Revision]; dup && other != op.ID {
+					t.Errorf("operations %d and %d share revision %d", other, op.ID, op.Revision)
+				}
+				revisions[op.Revision] = op.ID
+			}
+		}
+	}
+	if unknown < 8 {
+		t.Errorf("%d operations without an answer, want at least one of each client", unknown)
+	}
+	if len(kinds) < 6 {
+		t.Errorf("the mix reached only %v", kinds)
+	}
+}
+
+func TestASinkThatFailsEndsTheLoadWithItsError(t *testing.T) {
+	url, _ := startEtcd(t)
+	sink := &memory{full: 50}
+	l, err := Start(t.Context(), options(url, sink))
+	if err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, "the sink's error", func() bool { return l.Err() != nil })
+	if err := l.Stop(); err == nil {
+		t.Fatal("a history with a hole was taken for whole")
+	}
+}
+
+func TestRateIsALimit(t *testing.T) {
+	url, _ := startEtcd(t)
+	o := options(url, &memory{})
+	o.Rate, o.MaxOps = 200, 100
+	start := time.Now()
+	l, err := Start(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, "100 operations", func() bool { return l.Returned() >= 100 })
+	took := time.Since(start)
+	if err := l.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	if took < 400*time.Millisecond {
+		t.Errorf("100 operations at 200 a second took %v", took)
+	}
+	if l.Returned() != 100 {
+		t.Errorf("%d operations, want the bound of 100", l.Returned())
+	}
+}
+
+func TestBadOptions(t *testing.T) {
+	if _, err := Start(t.Context(), Options{Clients: 1}); err == nil {
+		t.Error("no endpoints were accepted")
+	}
+	if _, err := Start(t.Context(), Options{Endpoints: []Endpoint{{"a", "http://127.0.0.1:1"}}}); err == nil {
+		t.Error("no clients were accepted")
+	}
+}

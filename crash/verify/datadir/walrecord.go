@@ -1,0 +1,67 @@
+package datadir
+
+import "bytes"
+
+// record takes in one intact record and says whether reading can go on. A
+// record whose CRC holds and whose content is impossible is damage of another
+// kind: it was written so.
+func (w *walReader) record(r *record, pos int) bool {
+	wal := &w.rep.WAL
+	switch r.kind {
+	case recCRC:
+		if w.chained && r.crc != w.crc {
+			w.problem("the segment's CRC at byte %d does not continue the one before it", pos)
+			return false
+		}
+		w.crc, w.chained = r.crc, true
+	case recMetadata:
+		if w.metadata != nil && !bytes.Equal(w.metadata, r.data) {
+			w.problem("the metadata at byte %d differ from those at the WAL's start", pos)
+			return false
+		}
+		w.metadata = bytes.Clone(r.data)
+	case recState:
+		var h hardState
+		if err := h.parse(r.data); err != nil {
+			w.problem("the hard state at byte %d is damaged: %v", pos, err)
+			return false
+		}
+		wal.Term, wal.Commit = h.term, h.commit
+	case recSnapshot:
+		var s WALSnap
+		if err := s.parse(r.data); err != nil {
+			w.problem("the snapshot record at byte %d is damaged: %v", pos, err)
+			return false
+		}
+		wal.Snapshots = append(wal.Snapshots, s)
+		// A snapshot from the leader skips entries that were never in this log.
+		if s.Index > wal.Last || !w.started && s.Index > 0 {
+			wal.Last, wal.LastTerm, w.started = s.Index, s.Term, true
+		}
+	case recEntry:
+		return w.raftEntry(r, pos)
+	default:
+		w.problem("the record at byte %d is of the unknown type %d", pos, r.kind)
+		return false
+	}
+	return true
+}
+
+func (w *walReader) raftEntry(r *record, pos int) bool {
+	wal := &w.rep.WAL
+	var e entry
+	if err := e.parse(r.data); err != nil || e.index == 0 {
+		w.problem("the entry at byte %d is damaged", pos)
+		return false
+	}
+	if (w.started || wal.FirstSeq == 0) && e.index > wal.Last+1 {
+		w.problem("entry %d at byte %d follows entry %d: entries are missing", e.index, pos, wal.Last)
+		return false
+	}
+	if wal.First == 0 || e.index < wal.First {
+		wal.First = e.index
+	}
+	wal.Last, wal.LastTerm, w.started = e.index, e.term, true
+	w.entry(&e)
+	return true
+}

@@ -1,0 +1,61 @@
+package verify
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/etcdlab/etcdlab/crash/history"
+)
+
+const checkEtcd = "etcd-checks"
+
+// judgeEtcd says whether etcd itself found something wrong: alarms, and what
+// members logged.
+func (c *evidence) judgeEtcd(dir history.Dir) Check {
+	var f findings
+	var d doubts
+	if c.final == nil {
+		d = append(d, "there is no final state, so alarms are not known: "+c.finalErr.Error())
+	}
+	told := make(map[string]bool)
+	for _, m := range c.cluster.members {
+		if m.final != nil {
+			if m.final.Error != "" && !m.final.Serving {
+				d = append(d, m.name+" could not be asked for alarms: "+m.final.Error)
+			}
+			for _, alarm := range m.final.Alarms {
+				if !told[alarm] { // every member answers with all
+					told[alarm] = true
+					f.add(rankLost, 0, func() Evidence {
+						return Evidence{Message: "the cluster has the alarm " + alarm, Member: m.name, Time: c.final.Time}
+					})
+				}
+			}
+		}
+		if m.store != nil && m.store.Report.DB.Alarms > 0 && len(told) == 0 {
+			f.add(rankChanged, 0, func() Evidence {
+				return Evidence{Message: fmt.Sprintf("the db of %s holds %d alarms", m.name, m.store.Report.DB.Alarms), Member: m.name}
+			})
+		}
+		noDisk, err := c.readLog(dir.Log(m.name), m.name, &f)
+		if err != nil {
+			d = append(d, fmt.Sprintf("the log of %s cannot be read: %v", m.name, bare(err)))
+		}
+		if noDisk != "" {
+			d = append(d, fmt.Sprintf("the disk of %s failed, which no fault of this run does: %s", m.name, clip(noDisk)))
+		}
+	}
+	return settle(checkEtcd, &f, d, fmt.Sprintf("%d alarms or messages of corruption, panics or races", f.total),
+		fmt.Sprintf("no alarm, and nothing of corruption, panics or races in the logs of %d members", len(c.cluster.members)))
+}
+
+func (c *evidence) readLog(path, member string, f *findings) (noDisk string, err error) {
+	l := &logReader{fault: c.run.Fault}
+	l.since, _ = time.Parse(time.RFC3339Nano, c.run.Wall) // without it all of the log counts
+	err = l.read(path, func(n int64, means, line string) {
+		f.add(rankOther, n, func() Evidence {
+			return Evidence{Message: fmt.Sprintf("%s %s, line %d of its log: %s", member, means, n, clip(line)), Member: member}
+		})
+	})
+	return l.noDisk, err
+}

@@ -1,0 +1,273 @@
+package verify
+
+import (
+	"cmp"
+	"context"
+	"slices"
+
+	"github.com/etcdlab/etcdlab/crash/history"
+	"github.com/etcdlab/etcdlab/crash/verify/datadir"
+)
+
+// replay goes once through the recovered store's revisions, in order, with the
+// operations that belong to each: those that claim to have written it, and
+// those that say they saw the state it made. Revisions are the linearization
+// order, so nothing has to be searched for.
+type replay struct {
+	h     *ops
+	t     *teller
+	c     *cluster
+	ref   *member
+	state *state
+	sim   simulation
+
+	durability findings
+	order      findings
+
+	base      int64 // revisions up to it are not the run's
+	compacted int64
+	floor     []int64 // by op: the newest revision acknowledged before its invoke
+	deletes   *pendingDeletes
+	asked     map[uint32]struct{ foreign, known bool } // what the logs say of a key
+
+	// What could not be judged, and why.
+	outside   int             // ranges beyond the prefix
+	unordered int             // compares that ask for the order of values
+	below     int             // claims and answers at compacted revisions
+	beyond    int             // answers newer than the store of a cluster that did not recover
+	walOnly   int             // acknowledged writes that only a WAL shows
+	atRisk    int             // the same, or on disks that do not serve
+	unseen    int             // acknowledged writes that a disk which was not read may hold
+	unwritten int             // values of operations that the truncated history does not have
+	oldHoles  int             // holes older than the run
+	strange   int             // deletes that a WAL no longer explains
+	foreign   map[uint32]bool // keys of the run that others wrote
+	resolved  int             // unknown outcomes found in the store
+	checked   int             // answers compared
+}
+
+// task is an operation at the revision it belongs to.
+type task struct {
+	rev int64
+	op  int32
+	req int16 // for readAt
+	why uint8
+}
+
+const (
+	claim  uint8 = iota // it says that it wrote the revision
+	answer              // it says what the state at the revision is
+	readAt              // one request of it reads at the revision
+)
+
+func newReplay(h *ops, t *teller, c *cluster, floor []int64) *replay {
+	r := &replay{
+		h: h, t: t, c: c, ref: c.ref, state: newState(h.keys), floor: floor,
+		base: t.run.Base.Revision, compacted: c.ref.compacted(), foreign: make(map[uint32]bool),
+		asked: make(map[uint32]struct{ foreign, known bool }),
+	}
+	r.deletes = newPendingDeletes(h, r.state)
+	return r
+}
+
+func (r *replay) tasks() []task {
+	tasks := make([]task, 0, len(r.h.all)+len(r.h.all)/16)
+	for i := range r.h.all {
+		o := &r.h.all[i]
+		if !o.is(isOK) {
+			continue
+		}
+		why := answer
+		if o.is(owns) {
+			why = claim
+		}
+		tasks = append(tasks, task{o.rev, int32(i), 0, why})
+		for n, q := range r.h.branch(o, o.is(succeeded)) {
+			if q.verb == history.Range && q.rev > 0 {
+				tasks = append(tasks, task{q.rev, int32(i), int16(n), readAt})
+			}
+		}
+	}
+	slices.SortFunc(tasks, func(a, b task) int {
+		return cmp.Or(cmp.Compare(a.rev, b.rev), int(a.why)-int(b.why), int(a.op)-int(b.op), int(a.req)-int(b.req))
+	})
+	return tasks
+}
+
+// locate notes for every operation the first revision that holds a value of it.
+func (r *replay) locate() {
+	for i := range r.ref.store.Revisions {
+		g := &r.ref.store.Revisions[i]
+		if !g.Is(datadir.Named) {
+			continue
+		}
+		if n := r.h.find(g.Op); n >= 0 && r.h.all[n].found == 0 && r.h.all[n].client == g.Client {
+			r.h.all[n].found = g.Main
+		}
+	}
+}
+
+func (r *replay) run(ctx context.Context) error {
+	r.locate()
+	tasks := r.tasks()
+	revs := r.ref.store.Revisions
+	expect := max(r.compacted, 1) + 1
+	for n := 0; len(revs) > 0 || len(tasks) > 0; n++ {
+		if n%4096 == 0 && ctx.Err() != nil {
+			return ctx.Err()
+		}
+		rev := int64(1<<63 - 1)
+		if len(revs) > 0 {
+			rev = revs[0].Main
+		}
+		if len(tasks) > 0 {
+			rev = min(rev, tasks[0].rev)
+		}
+		i, j, k := 0, 0, 0
+		for i < len(revs) && revs[i].Main == rev {
+			i++
+		}
+		for j < len(tasks) && tasks[j].rev == rev && tasks[j].why == claim {
+			j++
+		}
+		for k = j; k < len(tasks) && tasks[k].rev == rev; k++ {
+		}
+		if i > 0 && rev > r.compacted {
+			r.hole(expect, rev, revs[:i])
+			expect = rev + 1
+		}
+		r.revision(rev, revs[:i], tasks[:j])
+		for _, t := range tasks[j:k] {
+			r.answer(rev, t)
+		}
+		revs, tasks = revs[i:], tasks[k:]
+	}
+	return nil
+}
+
+// revision judges the claims to one revision and moves the state on to what the
+// store says it is, whoever wrote it.
+func (r *replay) revision(rev int64, group []datadir.Revision, claims []task) {
+	if rev <= r.compacted {
+		for _, t := range claims {
+			r.compactedClaim(rev, group, &r.h.all[t.op])
+		}
+		r.apply(group)
+		return
+	}
+	own := slices.ContainsFunc(group, func(g datadir.Revision) bool { return !g.Is(datadir.Foreign) })
+	owner := -1
+	for _, t := range claims {
+		o := &r.h.all[t.op]
+		s := r.simulate(o, rev)
+		same, meta := s.matches(r, group)
+		if !same {
+			r.lost(o, rev, group)
+			continue
+		}
+		if owner >= 0 {
+			continue // two identical deletes: told below
+		}
+		owner = int(t.op)
+		o.at = rev
+		r.confirm(o, s, meta)
+	}
+	if len(claims) > 1 {
+		r.shared(rev, claims)
+	}
+	if owner < 0 && own {
+		r.attribute(rev, group, claims)
+	}
+	r.apply(group)
+}
+
+// confirm judges what else an operation that did write the revision says.
+func (r *replay) confirm(o *op, s *simulation, meta string) {
+	if meta != "" {
+		r.order.add(rankRead, o.rev, func() Evidence {
+			return r.t.evidence(o, r.t.describe(o)+" is in the store, but "+meta)
+		})
+	}
+	if o.is(isTxn) && !s.sure {
+		r.unordered++
+	}
+	if o.is(isTxn) && s.sure && s.held != o.is(succeeded) {
+		r.order.add(rankOrder, o.rev, func() Evidence { return r.wrongBranch(o, s.held, o.rev-1) })
+	}
+	r.checked += len(r.h.results(o))
+	for _, why := range s.wrong {
+		r.order.add(rankRead, o.rev, func() Evidence {
+			return r.t.evidence(o, r.t.describe(o)+" answered from a state that never was: "+why)
+		})
+	}
+}
+
+// apply makes the records of a revision the state.
+func (r *replay) apply(group []datadir.Revision) {
+	for i := range group {
+		g := &group[i]
+		if g.Is(datadir.Foreign) {
+			continue
+		}
+		var c cell
+		if !g.Is(datadir.Tombstone) {
+			c = cell{value: g.Value, create: g.Create, mod: g.Main, version: g.Version, leased: g.Is(datadir.Leased), live: true}
+		}
+		r.state.set(r.state.rank[r.ref.key(g)], c)
+	}
+}
+
+// answer compares what an operation that took no revision says with the state.
+func (r *replay) answer(rev int64, t task) {
+	o := &r.h.all[t.op]
+	switch {
+	case rev < r.compacted:
+		r.below++
+		return
+	case rev > r.ref.revision():
+		r.fromTheFuture(o, rev)
+		return
+	}
+	branch, results := r.h.branch(o, o.is(succeeded)), r.h.results(o)
+	if t.why == readAt {
+		r.read(o, rev, &branch[t.req], &results[t.req])
+		return
+	}
+	if o.is(isTxn) {
+		held, sure := r.state.holds(r.h.compares(o))
+		if !sure {
+			r.unordered++
+		} else if held != o.is(succeeded) {
+			r.order.add(rankOrder, rev, func() Evidence { return r.wrongBranch(o, held, rev) })
+		}
+	}
+	for i := range branch {
+		q := &branch[i]
+		switch {
+		case q.verb == history.Range && q.rev == 0:
+			r.read(o, rev, q, &results[i])
+		case q.verb == history.Delete:
+			r.checked++
+			from, to := r.state.span(q.key, q.end)
+			if n := r.state.count(from, to); n > 0 {
+				r.order.add(rankRead, rev, func() Evidence {
+					return r.t.evidence(o, r.t.describe(o)+" says that there was nothing to delete, but the state has "+r.t.key(r.state.number[r.state.next(from, to)]))
+				})
+			}
+		}
+	}
+}
+
+func (r *replay) read(o *op, rev int64, q *request, a *result) {
+	if !r.inPrefix(q) {
+		return
+	}
+	r.checked++
+	if why := r.checkRange(q, a); why != "" {
+		r.order.add(rankRead, rev, func() Evidence {
+			e := r.t.evidence(o, r.t.describe(o)+" does not show the state at revision "+itoa(rev)+": "+why)
+			e.Revision = rev
+			return e
+		})
+	}
+}

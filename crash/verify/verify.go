@@ -1,0 +1,174 @@
+package verify
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/etcdlab/etcdlab/crash/history"
+)
+
+// Options of Verify.
+type Options struct {
+	// Exe starts the child that reads possibly corrupt files; the arguments of
+	// datadir.ChildMain follow it. nil reads in this process, which a corrupt
+	// file may end.
+	Exe []string
+}
+
+// Verify judges the run in dir. The error is of a directory that is no run's
+// and of a context that ended; everything else that is wrong with the evidence
+// is in the verdict.
+func Verify(ctx context.Context, dir string, o Options) (*Verdict, error) {
+	run, err := history.ReadRun(dir)
+	if err != nil {
+		return nil, fmt.Errorf("verify %s: read the run's description: %w", dir, err)
+	}
+	if run.Prefix == "" || len(run.Members) == 0 {
+		return nil, fmt.Errorf("verify %s: %s names no prefix or no members; it is not a run that can be judged", dir, history.FileRun)
+	}
+	c := &evidence{run: run}
+	if err := c.load(ctx, history.Dir(dir), o); err != nil {
+		return nil, fmt.Errorf("verify %s: %w", dir, err)
+	}
+	v := &Verdict{
+		Run: run.ID, Scenario: run.Scenario, Etcd: run.Etcd, Provider: run.Provider, Seed: run.Seed,
+	}
+	if c.ops != nil {
+		v.Operations = len(c.ops.all)
+	}
+	durability, order, err := c.judgeStore(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("verify %s: %w", dir, err)
+	}
+	faults, observed := c.judgeFaults()
+	v.Faults = observed
+	v.Checks = []Check{
+		durability, order, c.judgeHash(), c.judgeEtcd(history.Dir(dir)), c.judgeDisk(), c.judgeRecovery(history.Dir(dir)), faults,
+	}
+	v.sum()
+	return v, nil
+}
+
+// evidence is what the run directory holds, or why it does not.
+type evidence struct {
+	run       *history.Run
+	final     *history.Final
+	finalErr  error
+	events    []history.Event
+	eventsErr error
+	ops       *ops
+	opsErr    error
+	keys      *keyTable
+	cluster   *cluster
+}
+
+func (c *evidence) load(ctx context.Context, dir history.Dir, o Options) error {
+	c.keys = newKeyTable()
+	c.final, c.finalErr = history.ReadFinal(string(dir))
+	if c.finalErr != nil {
+		c.final, c.finalErr = nil, bare(c.finalErr)
+	}
+	c.events, c.eventsErr = history.ReadEvents(string(dir))
+	c.eventsErr = bare(c.eventsErr)
+	slices.SortStableFunc(c.events, func(a, b history.Event) int { return cmp.Compare(a.Time, b.Time) })
+	var group errgroup.Group
+	group.Go(func() error {
+		c.ops, c.opsErr = loadOps(dir.Path(history.FileOps), c.run, c.keys)
+		c.opsErr = bare(c.opsErr)
+		return nil
+	})
+	members, err := inspect(ctx, dir, c.run, c.final, o)
+	_ = group.Wait()
+	if err != nil {
+		return err
+	}
+	for _, m := range members {
+		m.err = bare(m.err)
+		m.number(c.keys)
+	}
+	c.cluster = newCluster(members)
+	return nil
+}
+
+// bare leaves paths out of an error: the verdict is the same bytes wherever the
+// run directory is.
+func bare(err error) error {
+	var path *os.PathError
+	if errors.As(err, &path) {
+		return fmt.Errorf("%s %s: %w", path.Op, filepath.Base(path.Path), path.Err)
+	}
+	return err
+}
+
+// judgeStore makes the two checks that need history and store together.
+func (c *evidence) judgeStore(ctx context.Context) (durability, order Check, err error) {
+	none := func(v Result, why string) (Check, Check, error) {
+		return Check{Name: checkDurability, Verdict: v, Detail: why}, Check{Name: checkOrder, Verdict: v, Detail: why}, nil
+	}
+	switch {
+	case c.opsErr != nil:
+		return none(Error, "the history cannot be read: "+c.opsErr.Error())
+	case c.ops.malformed != "":
+		return none(Error, "the history contradicts itself: "+c.ops.malformed)
+	}
+	t := &teller{run: c.run, events: c.events, h: c.ops, keys: c.keys, end: prefixEnd(c.run.Prefix)}
+	rt := newRealtime(c.ops, c.run.Base.Revision)
+	if c.cluster.ref == nil {
+		why := "no member's store can be read"
+		if c.cluster.recovered {
+			why = "no serving member's store can be read"
+		}
+		// Real time can be judged without a store.
+		var f findings
+		rt.judge(c.ops, t, &f)
+		order = settle(checkOrder, &f, doubts{why}, fmt.Sprintf("%d findings against %d operations", f.total, len(c.ops.all)), "")
+		return Check{Name: checkDurability, Verdict: Inconclusive, Detail: why}, order, nil
+	}
+	r := newReplay(c.ops, t, c.cluster, rt.floor)
+	if err := r.run(ctx); err != nil {
+		return durability, order, err
+	}
+	durability = judgeDurability(r)
+	if c.final == nil && durability.Verdict == Pass {
+		durability.Verdict, durability.Detail = Inconclusive, "there is no final state: "+c.finalErr.Error()
+	}
+	return durability, judgeOrder(r, rt), nil
+}
+
+// sum makes the verdict of the checks': a failure outweighs an error, and that
+// a doubt. No checks at all are no pass.
+func (v *Verdict) sum() {
+	for _, want := range []Result{Fail, Error, Inconclusive} {
+		for _, c := range v.Checks {
+			if c.Verdict == want {
+				v.Verdict, v.Reason = want, c.Name+": "+c.Detail
+				if len(c.Evidence) > 0 {
+					v.Reason = c.Name + ": " + c.Evidence[0].Message
+				}
+				return
+			}
+		}
+	}
+	v.Verdict = Pass
+	if len(v.Checks) == 0 {
+		v.Verdict, v.Reason = Inconclusive, "nothing was checked"
+	}
+}
+
+// Write stores the verdict in the run directory: indented, in one order, and
+// without anything that depends on where or when it was made.
+func Write(dir string, v *Verdict) error {
+	b, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		return err
+	}
+	return history.WriteFile(filepath.Join(dir, history.FileVerdict), append(b, '\n'))
+}

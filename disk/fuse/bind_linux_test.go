@@ -1,0 +1,99 @@
+package fuse
+
+import (
+	"context"
+	"errors"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/etcdlab/etcdlab/disk"
+	"github.com/etcdlab/etcdlab/disk/fs"
+)
+
+// serveInside is what a container's first process does: it keeps another one
+// beside itself, binds the disk to itself, mounts it and has a third one write to
+// it.
+func serveInside(ctx context.Context, d *Device, dir string) error {
+	if err := exec.Command("sleep", "1000").Start(); err != nil {
+		return err
+	}
+	if err := d.Bind(ctx); err != nil {
+		return err
+	}
+	mnt := filepath.Join(dir, "mnt")
+	if err := fs.Mount(ctx, d.Path(), mnt, "ext4"); err != nil {
+		return err
+	}
+	return exec.Command("sh", "-c", "echo dirty > "+mnt+"/busy").Run()
+}
+
+// When the first process of a container is killed, everything must end by itself,
+// in whatever order the kernel takes it apart.
+func TestKilledContainerLeavesNothing(t *testing.T) {
+	needRoot(t)
+	for range 3 {
+		dir := t.TempDir()
+		must(t, disk.Create(disk.Options{Dir: dir, Size: 16 << 20}))
+		must(t, fs.Format(context.Background(), "ext4", disk.ImagePath(dir), disk.SectorSize))
+		c := startChildIn(t, dir, &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNS | syscall.CLONE_NEWPID}, serveIn+"=true")
+		if left := leftovers(t, dir); len(left) != 1 || left[0] != c.device {
+			t.Errorf("while it runs, there is %v, want %s", left, c.device)
+		}
+		must(t, c.cmd.Process.Kill())
+		ended := make(chan error, 1)
+		go func() { ended <- c.cmd.Wait() }()
+		select {
+		case <-ended:
+		case <-time.After(10 * time.Second):
+			t.Fatalf("process %d does not end", c.cmd.Process.Pid)
+		}
+		must(t, retry(within10(t), func() (bool, error) { return len(leftovers(t, dir)) == 0, nil }))
+	}
+}
+
+func within10(t *testing.T) context.Context {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+// Everybody asks the kernel for a free loop device at the same moment, and gets
+// one of his own.
+func TestManyAttachAtOnce(t *testing.T) {
+	needRoot(t)
+	const many = 8
+	type result struct {
+		path string
+		err  error
+	}
+	results := make(chan result, many)
+	for range many {
+		dir := t.TempDir()
+		must(t, disk.Create(disk.Options{Dir: dir, Size: 1 << 20}))
+		e, err := disk.Open(disk.Options{Dir: dir})
+		must(t, err)
+		t.Cleanup(func() { must(t, e.Close()) })
+		go func() {
+			ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+			defer cancel()
+			d, err := Attach(ctx, e, filepath.Join(dir, "fuse"))
+			if err != nil {
+				results <- result{err: err}
+				return
+			}
+			path := d.Path()
+			if err = d.Bind(ctx); err == nil {
+				time.Sleep(50 * time.Millisecond)
+			}
+			results <- result{path, errors.Join(err, d.Detach(ctx))}
+		}()
+	}
+	for range many {
+		r := <-results
+		must(t, r.err)
+		t.Log(r.path)
+	}
+}

@@ -1,0 +1,12 @@
+//go:build !linux
+
+package disk
+
+import (
+	"errors"
+	"os"
+)
+
+func punchHole(*os.File, int64, int64) error { return errors.ErrUnsupported }
+
+func nextData(_ *os.File, off int64) (int64, bool) { return off, true }

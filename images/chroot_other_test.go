@@ -1,0 +1,7 @@
+//go:build !linux
+
+package images
+
+import "os/exec"
+
+func inRoot(*exec.Cmd, string) {}

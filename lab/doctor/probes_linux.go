@@ -1,0 +1,47 @@
+package doctor
+
+// probes is the table, in the order it is shown.
+func probes() []probe {
+	disk := func(more ...string) []string { return append(more, "fault disk") }
+	return []probe{
+		{"root", []string{"process"}, "user id 0",
+			"run it with sudo, or use --provider docker", root},
+		{"capabilities", []string{"process"}, capabilityNames(),
+			"in a container: docker run --cap-add SYS_ADMIN --cap-add NET_ADMIN --cap-add MKNOD --security-opt seccomp=unconfined --security-opt apparmor=unconfined", capabilities},
+		{"cgroup freezer", []string{"process"}, "a cgroup v2 or v1 freezer that can be written",
+			"mount -t cgroup2 none /sys/fs/cgroup, or in a container remount it: mount -o remount,rw /sys/fs/cgroup", freezer},
+		{"FUSE", disk("process"), "/dev/fuse that opens",
+			"modprobe fuse; in a container: --device /dev/fuse", fuse},
+		{"loop device", disk("process"), "a free loop device that opens",
+			"modprobe loop; in a container: --device /dev/loop-control --device-cgroup-rule 'b 7:* rmw'", loop},
+		{"ext4", []string{"process with ext4"}, "mkfs.ext4 and the kernel's ext4",
+			"apt-get install e2fsprogs; modprobe ext4", fileSystem("ext4")},
+		{"xfs", []string{"process with xfs"}, "mkfs.xfs and the kernel's xfs",
+			"apt-get install xfsprogs; modprobe xfs", fileSystem("xfs")},
+		{"btrfs", []string{"process with btrfs"}, "mkfs.btrfs and the kernel's btrfs",
+			"apt-get install btrfs-progs; modprobe btrfs", fileSystem("btrfs")},
+		{"network namespaces", []string{"process"}, "a namespace with a bridge and a veth pair in it",
+			"a kernel with NET_NS, BRIDGE and VETH: modprobe bridge veth", namespaces},
+		{"tun", []string{"network shaping"}, "/dev/net/tun that makes a device",
+			"modprobe tun; in a container: --device /dev/net/tun", tun},
+		{"nftables", []string{"partitions"}, "a table that the kernel takes",
+			"modprobe nf_tables", filter},
+		{"netem", []string{"network shaping"}, "a netem qdisc that the kernel takes (else a userspace path is used)",
+			"modprobe sch_netem; on Debian's cloud kernel it is a module, elsewhere: apt-get install linux-image-amd64", netem},
+		{"device mapper", []string{"disk kind dm"}, "/dev/mapper/control that answers",
+			"modprobe dm-mod; apt-get install dmsetup", deviceMapper},
+		{"Docker", []string{"docker"}, "an engine that answers GET /version",
+			"apt-get install docker.io, or set DOCKER_HOST; be root or in the group docker", docker},
+		{"KVM", []string{"vm speed"}, "a guest that runs (else QEMU emulates, slower)",
+			"enable virtualization in the firmware or, in a VM, nested virtualization; modprobe kvm_intel or kvm_amd", kvm},
+		{"QEMU", []string{"vm"}, qemuCommand + " that runs",
+			"apt-get install qemu-system-x86 (arm64: qemu-system-arm)", qemu},
+		goProbe,
+		{"disk for labs", []string{"process", "vm"}, "2 GiB free to write in the state directory",
+			"free some space, or set XDG_STATE_HOME to a larger file system", stateSpace},
+		{"disk for images", []string{"images"}, "2 GiB free to write in the cache directory",
+			"etcdlab images rm, or set XDG_CACHE_HOME to a larger file system", cacheSpace},
+		{"clock", []string{"evidence"}, "CLOCK_MONOTONIC in steps below 10 microseconds",
+			"echo tsc > /sys/devices/system/clocksource/clocksource0/current_clocksource", monotonic},
+	}
+}
