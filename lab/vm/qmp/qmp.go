@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"sync"
 	"time"
 )
@@ -126,6 +127,10 @@ func (c *Client) send(ctx context.Context, line []byte) error {
 		}
 		if ctx.Err() != nil {
 			return ctx.Err()
+		}
+		// The connection's deadline is ctx's, and may be noticed first.
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			return context.DeadlineExceeded
 		}
 		return err
 	}

@@ -145,6 +145,19 @@ func TestDeadlines(t *testing.T) {
 	}
 }
 
+// late is a context whose end nobody has noticed yet: the runtime's timer for
+// the connection's deadline may fire before the context's own.
+type late struct{ context.Context }
+
+func (late) Deadline() (time.Time, bool) { return time.Now().Add(-time.Second), true }
+
+func TestConnectionsDeadlineIsTheContexts(t *testing.T) {
+	c := dial(t, fake(t, func(string, uint64) string { return "{}" }), nil)
+	if err := c.Execute(late{t.Context()}, "stuck", nil, nil); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("not sent in time: %v", err)
+	}
+}
+
 func TestNoGreeting(t *testing.T) {
 	for _, first := range []string{"", `{"return": {}}` + "\n", "SSH-2.0\n"} {
 		client, server := net.Pipe()
