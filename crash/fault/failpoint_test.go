@@ -32,7 +32,8 @@ func TestFailpointSeesWhoPanicsWhileDisarmed(t *testing.T) {
 			})
 			calm.fail = gofail(t, func(string) bool { return true })
 			var r recorder
-			s, f := &Scene{Round: 1, Record: r.record, Point: "raftBeforeSave"}, &Failpoint{}
+			// Slow gives a busy machine time to run what ends m2.
+			s, f := &Scene{Round: 1, Record: r.record, Point: "raftBeforeSave", Slow: 20}, &Failpoint{}
 			all := []lab.Member{first, late, calm}
 			effect, err := f.Apply(t.Context(), s, all)
 			if err != nil || !effect.Observed {
