@@ -62,7 +62,7 @@ func startEtcd(t *testing.T) (url string, process *os.Process) {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	for {
 		if _, err := c.Get(ctx, "x"); err == nil {
@@ -82,9 +82,10 @@ func options(url string, sink Sink) Options {
 
 func waitFor(t *testing.T, what string, cond func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !cond(); time.Sleep(time.Millisecond) {
+	// Long enough for a disk that is busy with everybody's flushes.
+	for deadline := time.Now().Add(2 * time.Minute); !cond(); time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatal("not within 20 s:", what)
+			t.Fatal("not within 2 min:", what)
 		}
 	}
 }
