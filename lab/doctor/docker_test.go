@@ -45,7 +45,7 @@ func TestDocker(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			serve(t, test.handler)
-			limit := 10 * time.Second
+			limit := time.Minute
 			if name == "silent" {
 				limit = 50 * time.Millisecond
 			}

@@ -18,7 +18,8 @@ import (
 func TestRun(t *testing.T) {
 	began := time.Now()
 	checks := Run(t.Context())
-	if took := time.Since(began); took > limit+time.Second {
+	// A busy machine is late, one that waits for a check is so for good.
+	if took := time.Since(began); took > limit+30*time.Second {
 		t.Errorf("took %v", took)
 	}
 	seen := map[string]bool{}
