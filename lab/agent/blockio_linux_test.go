@@ -30,7 +30,7 @@ func TestBlockIO(t *testing.T) {
 		}
 	}
 	conformance.Run(t, "", func(t testing.TB) *conformance.Front {
-		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 		dir := t.TempDir()
 		must(t, disk.Create(disk.Options{Dir: dir, Size: 16 << 20}))
 		e, err := disk.Open(disk.Options{Dir: dir})

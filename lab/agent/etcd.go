@@ -9,7 +9,7 @@ import (
 
 // InfoTimeout is how long an agent may take to say how it is, the answer of a
 // guest's included; it waits for nothing to do so.
-const InfoTimeout = 2 * time.Second
+const InfoTimeout = 5 * time.Second
 
 // InfoOf is what the manifest and the agent know of a member, whose etcd is the
 // program of that path there. An agent that does not answer is State lost, not an

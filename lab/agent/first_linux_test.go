@@ -68,7 +68,7 @@ func inContainer(t *testing.T, disk string, change func(*Config)) (*Client, *exe
 
 func await(t *testing.T, what string, cond func() bool) {
 	t.Helper()
-	for end := time.Now().Add(10 * time.Second); !cond(); time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); !cond(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("waited too long for %s", what)
 		}
@@ -77,7 +77,7 @@ func await(t *testing.T, what string, cond func() bool) {
 
 func TestFirstProcessOfAContainer(t *testing.T) {
 	c, cmd, _ := inContainer(t, "plain", nil)
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
 	await(t, "the agent", func() bool { _, err := c.Status(ctx); return err == nil })
 	must(t, c.Start(ctx))
@@ -93,7 +93,7 @@ func TestFirstProcessOfAContainer(t *testing.T) {
 	}
 	await(t, "etcd to log", func() bool { return lines() > 2 })
 
-	f, err := c.Freeze(ctx, 5*time.Second)
+	f, err := c.Freeze(ctx, 30*time.Second)
 	if err != nil || !f.Observed || f.Freezer != "stop" {
 		t.Fatalf("freeze: %+v %v", f, err)
 	}
@@ -147,7 +147,7 @@ func TestFirstProcessOfAContainer(t *testing.T) {
 // A command whose caller goes ends with all that it started.
 func TestExecEndsWithItsCaller(t *testing.T) {
 	c, _, _ := inContainer(t, "plain", nil)
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
 	await(t, "the agent", func() bool { _, err := c.Status(ctx); return err == nil })
 	short, stop := context.WithTimeout(ctx, 300*time.Millisecond)
@@ -174,7 +174,7 @@ func TestKilledContainerEnds(t *testing.T) {
 			c.Disk = spec.Disk{Kind: "fault", FS: "ext4", Size: 64 << 20, Profile: "honest-512"}
 			c.DataDir = DataDir("fault", filepath.Dir(c.LogFile), c.StateDir)
 		})
-		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 		defer cancel()
 		await(t, "the agent", func() bool { _, err := c.Status(ctx); return err == nil })
 		if running {
@@ -203,7 +203,7 @@ func TestKilledContainerEnds(t *testing.T) {
 		go func() { _ = cmd.Wait(); close(ended) }()
 		select {
 		case <-ended:
-		case <-time.After(10 * time.Second):
+		case <-time.After(time.Minute):
 			t.Fatalf("process %d cannot be killed", cmd.Process.Pid)
 		}
 		await(t, "the loop device to end", func() bool { return devices() == 0 })

@@ -24,7 +24,7 @@ import (
 )
 
 // slow is how long an emulated machine may take for anything, on a busy one.
-const slow = 90 * time.Second
+const slow = 5 * time.Minute
 
 // machine is a guest in QEMU, emulated: that works everywhere.
 type machine struct {

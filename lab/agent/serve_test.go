@@ -128,7 +128,7 @@ func TestShutdownEndsTheServer(t *testing.T) {
 func TestLogs(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "log")
 	c := serveFake(t, &fake{log: func(ctx context.Context, w io.Writer, follow bool) error { return Follow(ctx, file, w, follow) }})
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	var none bytes.Buffer
 	if err := c.Logs(ctx, &none, false); err != nil || none.Len() != 0 {

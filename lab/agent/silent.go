@@ -13,7 +13,7 @@ import (
 // long.
 const (
 	lookEvery = 3 * time.Second
-	lookFor   = 2 * time.Second
+	lookFor   = 5 * time.Second
 	patience  = 2 // looks in a row without an answer
 )
 

@@ -127,11 +127,19 @@ func TestMutualTLS(t *testing.T) {
 			serveAt(t, f, dir, address, c.agent)
 			client := NewClient("m1", At{Address: address, TLS: c.client}, nil)
 			defer client.Close()
+			says := func(err error) bool {
+				return strings.Contains(strings.ReplaceAll(err.Error(), "not valid for any names, but wanted to match", "not"), c.want)
+			}
 			err = client.Start(context.Background())
+			// With TLS 1.3 a client sends before it is refused, and may find
+			// its connection closed or reset before it has read why.
+			for end := time.Now().Add(30 * time.Second); c.want != "" && err != nil && !says(err) && time.Now().Before(end); {
+				err = client.Start(context.Background())
+			}
 			switch {
 			case c.want == "" && (err != nil || f.said() != "start"):
 				t.Errorf("refused: %v %s", err, f.said())
-			case c.want != "" && (err == nil || !strings.Contains(strings.ReplaceAll(err.Error(), "not valid for any names, but wanted to match", "not"), c.want) || f.said() != ""):
+			case c.want != "" && (err == nil || !says(err) || f.said() != ""):
 				t.Errorf("got %v (%s), want %q", err, f.said(), c.want)
 			}
 		})
