@@ -129,6 +129,14 @@ var cases = map[string]func(m *mutant) want{
 		m.Members[2].Entries = append(slices.Clip(m.Members[2].Entries), e)
 		return want{check: "recovery", member: "m2", only: true}
 	},
+	"cluster down, a write and its delete beyond the stores": func(m *mutant) want {
+		m.down("m2", "m3")
+		m.Final.Members[2].Data, m.Final.Members[2].DataError = "", "copy the data of m3: unexpected EOF"
+		m.put(history.OK, m.head()+1, "x")
+		o := m.op(history.OK, m.head()+2, history.Request{Verb: history.Delete, Key: m.key("x")})
+		o.Results[0].Deleted = 1
+		return want{check: "recovery", member: "m2", only: true}
+	},
 	"cluster down, write on no disk": func(m *mutant) want {
 		m.down("m2", "m3")
 		o := m.put(history.OK, m.head()+1, "x")
