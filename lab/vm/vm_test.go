@@ -61,18 +61,26 @@ func (o *one) must(err error) {
 
 func (o *one) put(key, value string) {
 	o.Helper()
-	ctx, cancel := context.WithTimeout(o.ctx, 20*time.Second)
-	defer cancel()
-	_, err := o.c.Put(ctx, key, value)
-	o.must(err)
+	// A guest that is emulated on a busy machine may be too slow for etcd's own
+	// time-outs once.
+	var err error
+	for end := time.Now().Add(3 * time.Minute); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		ctx, cancel := context.WithTimeout(o.ctx, 20*time.Second)
+		_, err = o.c.Put(ctx, key, value)
+		cancel()
+		if err == nil {
+			return
+		}
+	}
+	o.Fatalf("put %s: %v", key, err)
 }
 
 // serves waits until the key has the value.
 func (o *one) serves(key, value string) {
 	o.Helper()
 	var err error
-	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
-		ctx, cancel := context.WithTimeout(o.ctx, 5*time.Second)
+	for end := time.Now().Add(3 * time.Minute); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		ctx, cancel := context.WithTimeout(o.ctx, 20*time.Second)
 		var r *clientv3.GetResponse
 		r, err = o.c.Get(ctx, key)
 		cancel()
@@ -91,7 +99,7 @@ func (o *one) serves(key, value string) {
 func (o *one) state(want lab.State) lab.Info {
 	o.Helper()
 	var i lab.Info
-	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(2 * time.Minute); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
 		var err error
 		i, err = o.m.Info(o.ctx)
 		o.must(err)
@@ -192,7 +200,7 @@ func (o *one) uncovered() {
 	o.must(err)
 	_, err = d.WriteAt(written, size-block)
 	o.must(err)
-	f, err := o.m.Freeze(o.ctx, 5*time.Second)
+	f, err := o.m.Freeze(o.ctx, 30*time.Second)
 	if err != nil || !f.Observed {
 		o.Fatalf("freeze: %+v, %v", f, err)
 	}
@@ -245,7 +253,7 @@ func (o *one) killAgent() {
 	qemu, beside := o.pids()
 	o.must(syscall.Kill(beside, syscall.SIGKILL))
 	o.state(lab.StateLost)
-	for end := time.Now().Add(5 * time.Second); syscall.Kill(qemu, 0) == nil; time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); syscall.Kill(qemu, 0) == nil; time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(end) {
 			o.Fatal("QEMU outlives the agent that has its disk")
 		}
