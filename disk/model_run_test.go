@@ -106,8 +106,12 @@ func runEpoch(d device, m *model, r *rand.Rand) error {
 		case k == 12 && held == nil && m.uncovered() > 0:
 			d.Hold(context.Background(), 0)
 			held, at = make(chan error, 1), len(m.ops)
-			go func() { held <- d.Flush() }()
-			d.Hold(context.Background(), time.Second)
+			ctx, cancel := context.WithCancel(context.Background())
+			go func() {
+				defer cancel() // one that comes back is not held
+				held <- d.Flush()
+			}()
+			d.Hold(ctx, time.Minute)
 		case k == 13 && held != nil:
 			d.Release()
 			err = <-held

@@ -12,7 +12,7 @@ import (
 // hold holds a flush of d back that has something to cover.
 func (f *Front) hold(t testing.TB, d *device) (flushed chan error) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	f.Hold(ctx, 0)
 	t.Cleanup(f.Release)
 	flushed = make(chan error, 1)
@@ -20,7 +20,7 @@ func (f *Front) hold(t testing.TB, d *device) (flushed chan error) {
 		defer cancel() // one that comes back is not held
 		flushed <- d.Sync()
 	}()
-	if flushes, uncovered := f.Hold(ctx, 30*time.Second); flushes != 1 || uncovered == 0 {
+	if flushes, uncovered := f.Hold(ctx, time.Minute); flushes != 1 || uncovered == 0 {
 		t.Fatalf("%d flushes are held back with %d uncovered writes, want one with some", flushes, uncovered)
 	}
 	select {
@@ -72,7 +72,7 @@ func heldFlushKeepsNobodyWaiting(t testing.TB, f *Front) {
 	select {
 	case err := <-beside:
 		must(t, err)
-	case <-time.After(5 * time.Second):
+	case <-time.After(30 * time.Second): // for good, not for a busy machine
 		t.Error("a write and a read wait for a flush that is held back")
 	}
 	f.Release()

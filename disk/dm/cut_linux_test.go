@@ -30,7 +30,7 @@ func TestDMCutLosesWhatWaits(t *testing.T) {
 		_, err := b.WriteAt(filled(2, unit), 0)
 		wrote <- errors.Join(err, b.Sync())
 	}()
-	must(t, d.Hold(t.Context(), time.Second))
+	must(t, d.Hold(t.Context(), 5*time.Second)) // until the write has come, on a slow machine, too
 	select {
 	case err := <-wrote:
 		t.Fatalf("a write that is held ended with %v", err)
@@ -178,7 +178,7 @@ func TestDMSweepEndsWhatWaits(t *testing.T) {
 	wrote := make(chan error, 1)
 	go func() { _, err := b.WriteAt(filled(2, unit), 0); wrote <- errors.Join(err, b.Close()) }()
 	time.Sleep(20 * time.Millisecond)
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	must(t, Sweep(ctx, Prefix))
 	wantEIO(t, <-wrote, "a write to a device that is swept")

@@ -29,7 +29,7 @@ func attach(t testing.TB, o Options) *Device {
 	d, err := Open(t.Context(), o)
 	must(t, err)
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
 		must(t, d.Close(ctx))
 	})
@@ -157,7 +157,7 @@ func TestDMIntervals(t *testing.T) {
 	b := openBlock(t, d.Path())
 	must(t, d.SetTable(d.Whole(Flakey{Dev: d.Below(), Up: time.Second, Down: time.Second, ErrorWrites: true})))
 	failed, changes := false, 0
-	for end := time.Now().Add(10 * time.Second); time.Now().Before(end) && changes < 3; time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); time.Now().Before(end) && changes < 3; time.Sleep(20 * time.Millisecond) {
 		_, err := b.WriteAt(filled(1, unit), 0)
 		if err != nil {
 			wantEIO(t, err, "a write while it is down")
@@ -168,7 +168,7 @@ func TestDMIntervals(t *testing.T) {
 		}
 	}
 	if changes < 3 {
-		t.Errorf("it changed %d times between up and down in 10 s, want 3", changes)
+		t.Errorf("it changed %d times between up and down in a minute, want 3", changes)
 	}
 }
 
@@ -208,13 +208,21 @@ func TestDMDelayDelays(t *testing.T) {
 	must(t, d.SetTable(d.Whole(Delay{Dev: d.Below(), Write: time.Second, Flush: 2 * time.Second})))
 	write := took(func() { put(t, b, 1, 0) })
 	flush := took(func() { must(t, b.Sync()) })
-	read := took(func() { want(t, b, 1, 0, "delayed") })
-	// Bounds from above leave room for a machine that has too much to do.
+	// Bounds from above are for the fastest of many: a delay delays all of them,
+	// a machine that has too much to do only some.
+	fastest := func(do func()) time.Duration {
+		best := took(do)
+		for n := 1; n < 20 && best > 900*time.Millisecond; n++ {
+			best = min(best, took(do))
+		}
+		return best
+	}
+	read := fastest(func() { want(t, b, 1, 0, "delayed") })
 	if write < time.Second || flush < 2*time.Second || read > 900*time.Millisecond {
 		t.Errorf("a write took %v, a flush %v, a read %v", write, flush, read)
 	}
 	must(t, d.Heal())
-	if write = took(func() { put(t, b, 1, 0) }); write > 900*time.Millisecond {
+	if write = fastest(func() { put(t, b, 1, 0) }); write > 900*time.Millisecond {
 		t.Errorf("healed, a write took %v", write)
 	}
 }
@@ -280,13 +288,13 @@ func TestDMFaults(t *testing.T) {
 	must(t, b.Sync())
 	hits(0, 0) // which the kernel does not count
 
-	must(t, d.SetFaults([]disk.Fault{{Op: disk.OpWrite, For: 2 * time.Second}}))
+	must(t, d.SetFaults([]disk.Fault{{Op: disk.OpWrite, For: 10 * time.Second}}))
 	wantEIO(t, tryPut(0), "a write in time")
 	hits(1)
-	time.Sleep(2 * time.Second)
-	for stop := time.Now().Add(10 * time.Second); tryPut(0) != nil; time.Sleep(50 * time.Millisecond) {
+	time.Sleep(10 * time.Second)
+	for stop := time.Now().Add(time.Minute); tryPut(0) != nil; time.Sleep(50 * time.Millisecond) {
 		if time.Now().After(stop) {
-			t.Fatal("a fault for 2 s lasts")
+			t.Fatal("a fault for 10 s lasts")
 		}
 	}
 

@@ -58,7 +58,7 @@ func guestSetup() error {
 			return err
 		}
 	}
-	for range 200 {
+	for range 6000 { // a minute: the machine may be slow
 		if _, err := os.Stat(fsDisk); err == nil {
 			return nil
 		}

@@ -36,7 +36,7 @@ func mountNew(t *testing.T, kind string, o disk.Options) *mounted {
 	if err := fs.Check(kind); err != nil {
 		t.Skip(err)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
 	o.Dir = t.TempDir()
 	if o.Size == 0 {
@@ -51,7 +51,7 @@ func mountNew(t *testing.T, kind string, o disk.Options) *mounted {
 	must(t, err)
 	m := &mounted{t: t, kind: kind, dir: filepath.Join(o.Dir, "mnt"), engine: e, device: d}
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 		defer cancel()
 		must(t, fs.Unmount(ctx, m.dir))
 		must(t, d.Detach(ctx))
@@ -63,7 +63,7 @@ func mountNew(t *testing.T, kind string, o disk.Options) *mounted {
 // lose cuts the power and gives it back.
 func (m *mounted) lose(policy disk.Policy, seed uint64) (disk.CutRecord, disk.Choice) {
 	m.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
 	record := m.engine.Cut()
 	must(m.t, fs.Unmount(ctx, m.dir))

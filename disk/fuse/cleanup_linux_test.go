@@ -42,7 +42,7 @@ func TestCleanUpAfterKill(t *testing.T) {
 			if err := fs.Check(kind); err != nil {
 				t.Skip(err)
 			}
-			ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+			ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 			defer cancel()
 			dir := t.TempDir()
 			must(t, disk.Create(disk.Options{Dir: dir, Size: fs.MinimumSize(kind)}))
@@ -105,8 +105,8 @@ func TestCleanUpOfHangingServer(t *testing.T) {
 	must(t, err)
 	synced := make(chan error, 1)
 	go func() { synced <- f.Sync() }()
-	e.Hold(context.Background(), 30*time.Second)
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	e.Hold(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
 	clean := make(chan error, 1)
 	go func() { clean <- CleanUp(ctx, d.dir) }()
@@ -155,7 +155,8 @@ func TestDetachWhileMounted(t *testing.T) {
 	must(t, err)
 	mnt := filepath.Join(dir, "mnt")
 	must(t, fs.Mount(ctx, d.Path(), mnt, "ext4"))
-	short, cancel := context.WithTimeout(ctx, 100*time.Millisecond)
+	// Long enough to get to the kernel's answer on a busy machine.
+	short, cancel := context.WithTimeout(ctx, 3*time.Second)
 	defer cancel()
 	if err := d.Detach(short); err == nil || !strings.Contains(err.Error(), "unmount") {
 		t.Errorf("detach of a mounted device gives %v", err)

@@ -43,7 +43,7 @@ func serve(dir string) error {
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
 	d, err := attach(ctx, e, filepath.Join(dir, "fuse"), os.Getenv(serveDirect) == "true")
 	if err != nil {
@@ -56,7 +56,7 @@ func serve(dir string) error {
 	}
 	fmt.Println("device", d.Path())
 	_, _ = bufio.NewReader(os.Stdin).ReadByte()
-	ctx, cancel2 := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel2 := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel2()
 	if err := d.Detach(ctx); err != nil {
 		return err

@@ -64,7 +64,7 @@ func TestDetachOfHeldFlush(t *testing.T) {
 	must(t, err)
 	flushed, err := c.start(cmdFlush, 0, 0, 0, nil, nil)
 	must(t, err)
-	e.Hold(t.Context(), 10*time.Second)
+	e.Hold(t.Context(), time.Minute)
 	short, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
 	if err := d.Detach(short); err == nil || !strings.Contains(err.Error(), "held back") {

@@ -4,9 +4,7 @@ import (
 	"bytes"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/etcdlab/etcdlab/disk"
 	"github.com/etcdlab/etcdlab/disk/conformance"
@@ -64,26 +62,30 @@ func (b *remembers) ReadAt(p []byte, off int64) (int, error) {
 	return n, err
 }
 
-// later does things a moment later than it says.
-type later struct{ left atomic.Int64 }
+// later does things later than it says: when somebody waits for them, and not
+// after some time, in which a busy machine may not even come to the cut.
+type later struct {
+	mu   sync.Mutex
+	left []func()
+}
 
 func (l *later) do(f func()) {
-	l.left.Add(1)
-	go func() {
-		defer l.left.Add(-1)
-		time.Sleep(2 * time.Millisecond)
-		f()
-	}()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.left = append(l.left, f)
 }
 
 func (l *later) wait() {
-	for l.left.Load() > 0 {
-		time.Sleep(100 * time.Microsecond)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, f := range l.left {
+		f()
 	}
+	l.left = nil
 }
 
 // writesLate acknowledges a write that is not in the engine yet. Only a cut
-// that comes at once can tell.
+// that comes next can tell.
 type writesLate struct {
 	*disk.Engine
 	*later
@@ -105,10 +107,16 @@ func (b writesLate) ReadAt(p []byte, off int64) (int, error) {
 	return b.Engine.ReadAt(p, off)
 }
 
-// flushesLate acknowledges a flush before it has begun.
+// flushesLate acknowledges a flush before it has begun; the next write finds it
+// done.
 type flushesLate struct {
 	*disk.Engine
 	*later
+}
+
+func (b flushesLate) WriteAt(p []byte, off int64) (int, error) {
+	b.wait()
+	return b.Engine.WriteAt(p, off)
 }
 
 func (b flushesLate) Flush() error {

@@ -52,7 +52,7 @@ func serveBackend(t testing.TB, b backend, release func()) *Device {
 	must(t, err)
 	t.Cleanup(func() {
 		release()
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
 		must(t, d.Detach(ctx))
 	})
@@ -78,7 +78,7 @@ func TestHeldFlushKeepsNobodyWaiting(t *testing.T) {
 	must(t, err)
 	flushed, err := a.start(cmdFlush, 0, 0, 0, nil, nil)
 	must(t, err)
-	if held, _ := e.Hold(t.Context(), 10*time.Second); held != 1 {
+	if held, _ := e.Hold(t.Context(), time.Minute); held != 1 {
 		t.Fatalf("%d flushes are held back, want one", held)
 	}
 	for _, c := range []*client{a, b} {
