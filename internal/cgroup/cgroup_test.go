@@ -81,7 +81,7 @@ func busy(t *testing.T, g *Group) (count func() int64, cmd *exec.Cmd) {
 
 func wait(t *testing.T, what string, cond func() bool) {
 	t.Helper()
-	for end := time.Now().Add(10 * time.Second); !cond(); time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(time.Minute); !cond(); time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("waited too long for %s", what)
 		}
@@ -96,7 +96,7 @@ func create(t *testing.T, h Hierarchy) *Group {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 		defer cancel()
 		if err := h.Group(top).Kill(ctx); err != nil {
 			t.Error(err)
@@ -113,7 +113,7 @@ func TestFreezeIsObservedAndThawed(t *testing.T) {
 		ctx := context.Background()
 		count, _ := busy(t, g)
 		for range 3 {
-			f, err := g.Freeze(ctx, 5*time.Second, 0)
+			f, err := g.Freeze(ctx, 30*time.Second, 0)
 			if err != nil || !f.Observed {
 				t.Fatalf("freeze: %+v, %v", f, err)
 			}
@@ -135,10 +135,10 @@ func TestFreezeIsObservedAndThawed(t *testing.T) {
 
 func TestKillEndsFrozenProcesses(t *testing.T) {
 	eachGroup(t, func(t *testing.T, g *Group) {
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 		defer cancel()
 		count, cmd := busy(t, g)
-		if f, err := g.Freeze(ctx, 5*time.Second, 0); err != nil || !f.Observed {
+		if f, err := g.Freeze(ctx, 30*time.Second, 0); err != nil || !f.Observed {
 			t.Fatalf("freeze: %+v, %v", f, err)
 		}
 		before := count()
