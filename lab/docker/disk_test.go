@@ -72,7 +72,7 @@ func TestDiskConformanceInside(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, 1, nil)
 	program := filepath.Join(t.TempDir(), "fuse.test")
-	ctx, cancel := context.WithTimeout(f.ctx, 2*time.Minute)
+	ctx, cancel := context.WithTimeout(f.ctx, 10*time.Minute)
 	defer cancel()
 	build := exec.CommandContext(ctx, "go", "test", "-c", "-o", program, "../../disk/fuse")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH="+f.images["m1"].Container.Arch)

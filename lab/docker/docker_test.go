@@ -16,8 +16,7 @@ func TestLife(t *testing.T) {
 		if got := info(t, m); got.State != lab.StateRunning {
 			t.Errorf("%+v", got)
 		}
-		_, err := dial(t, l, i).Put(f.ctx, "k", m.Name())
-		must(t, err)
+		put(t, dial(t, l, i), "k", m.Name())
 	}
 	again := f.up(t)
 	for i := range l.Members {

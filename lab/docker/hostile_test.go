@@ -19,8 +19,7 @@ func TestHostile(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, 3, nil)
 	l := f.up(t)
-	_, err := dial(t, l, 0).Put(f.ctx, "k", "v")
-	must(t, err)
+	put(t, dial(t, l, 0), "k", "v")
 	names := func(i int) string { return containerName(f.spec.Name, f.spec.Members[i].Name) }
 	back := func(doing string) {
 		t.Helper()
@@ -67,7 +66,7 @@ func TestHostile(t *testing.T) {
 
 	// What a kill -9 of a crash can leave: a disk that is held, one without
 	// power, a frozen etcd without a link.
-	_, err = can[lab.PowerCutter](t, l.Members[0]).Hold(f.ctx, time.Millisecond)
+	_, err := can[lab.PowerCutter](t, l.Members[0]).Hold(f.ctx, time.Millisecond)
 	must(t, err)
 	_, err = can[lab.PowerCutter](t, l.Members[1]).Cut(f.ctx)
 	must(t, err)

@@ -61,7 +61,7 @@ func unload() {
 
 // image makes the members' image once, or says why there is none.
 var image = sync.OnceValues(func() (lab.Binaries, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 15*time.Minute)
 	defer cancel()
 	cache, err := os.UserCacheDir()
 	if err != nil {
@@ -139,7 +139,7 @@ func newFixture(t testing.TB, members int, change func(*spec.Lab)) *fixture {
 	if err := p.Check(context.Background(), s); err != nil {
 		t.Skip("missing: ", err)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 4*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 15*time.Minute)
 	f := &fixture{Provider: p, spec: s, images: map[string]lab.Binaries{}, ctx: ctx}
 	for _, m := range s.Members {
 		f.images[m.Name] = b
@@ -152,7 +152,7 @@ func newFixture(t testing.TB, members int, change func(*spec.Lab)) *fixture {
 				t.Logf("log of %s:\n%s", m, p.tail(context.Background(), m, s.Name))
 			}
 		}
-		end, stop := context.WithTimeout(context.Background(), 2*time.Minute)
+		end, stop := context.WithTimeout(context.Background(), 4*time.Minute)
 		defer stop()
 		if err := p.Down(end, s.Name); err != nil {
 			t.Errorf("down: %v", err)
@@ -191,7 +191,7 @@ func (f *fixture) nothingLeft(t testing.TB) {
 			t.Errorf("left: %s", path)
 		}
 	}
-	for end := time.Now().Add(3 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
 		left := loops(f.spec.Name)
 		if len(left) == 0 {
 			return
@@ -234,9 +234,21 @@ func dial(t testing.TB, l *lab.Lab, i int) *clientv3.Client {
 	return c
 }
 
+// put puts until it is acknowledged: on a busy machine the leader may change in
+// between, and then a put fails.
+func put(t testing.TB, c *clientv3.Client, key, value string) {
+	t.Helper()
+	until(t, "a put of "+key, func() bool {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		_, err := c.Put(ctx, key, value)
+		return err == nil
+	})
+}
+
 func until(t testing.TB, what string, cond func() bool) {
 	t.Helper()
-	for end := time.Now().Add(15 * time.Second); !cond(); time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); !cond(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("waited too long for %s", what)
 		}

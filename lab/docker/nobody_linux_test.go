@@ -113,7 +113,7 @@ func TestAsNobody(t *testing.T) {
 	for _, n := range names(s) {
 		images[n] = b
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
 	defer cancel()
 	defer func() { must(t, p.Down(context.WithoutCancel(ctx), s.Name)) }()
 	start := time.Now()

@@ -56,7 +56,7 @@ func powerLoss(t *testing.T, ctx context.Context, p *Provider, l *lab.Lab, polic
 	if i := info(t, m); i.State != lab.StateOff {
 		t.Errorf("after the cut: %+v", i)
 	}
-	again, err := pause.Freeze(ctx, 2*time.Second)
+	again, err := pause.Freeze(ctx, 30*time.Second)
 	must(t, err)
 	if !again.Observed {
 		t.Errorf("after the cut: %+v", again)

@@ -76,7 +76,7 @@ func newFixture(t testing.TB, members int, change func(*spec.Lab)) *fixture {
 		f.images[m.Name] = b
 	}
 	t.Setenv("XDG_STATE_HOME", t.TempDir())
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
 	f.ctx = ctx
 	t.Cleanup(func() {
 		defer cancel()
@@ -86,7 +86,7 @@ func newFixture(t testing.TB, members int, change func(*spec.Lab)) *fixture {
 				t.Logf("%s\n%s", l, tail.File(l))
 			}
 		}
-		end, stop := context.WithTimeout(context.Background(), time.Minute)
+		end, stop := context.WithTimeout(context.Background(), 3*time.Minute)
 		defer stop()
 		if err := p.Down(end, s.Name); err != nil {
 			t.Errorf("down: %v", err)

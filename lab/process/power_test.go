@@ -61,7 +61,7 @@ func TestPowerLoss(t *testing.T) {
 				if i := info(t, m); i.State != lab.StateOff {
 					t.Errorf("after the cut: %+v", i)
 				}
-				again, err := pause.Freeze(f.ctx, 2*time.Second)
+				again, err := pause.Freeze(f.ctx, 30*time.Second)
 				must(t, err)
 				if !again.Observed || again.Freezer != freezer {
 					t.Errorf("after the cut: %+v", again)

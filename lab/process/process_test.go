@@ -61,12 +61,22 @@ func must(t *testing.T, err error) {
 	}
 }
 
+// put puts until it is acknowledged: on a busy machine the leader may change in
+// between, and then a put fails.
+func put(t *testing.T, c *clientv3.Client, key, value string) {
+	t.Helper()
+	until(t, "a put of "+key, func() bool {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		_, err := c.Put(ctx, key, value)
+		return err == nil
+	})
+}
+
 func TestLifeOfALab(t *testing.T) {
 	f := newFixture(t, 3, nil)
 	l := f.up(t)
-	c := client(t, l, 0)
-	_, err := c.Put(f.ctx, "k", "v")
-	must(t, err)
+	put(t, client(t, l, 0), "k", "v")
 
 	var pids []int
 	for _, m := range l.Members {
@@ -90,7 +100,7 @@ func TestLifeOfALab(t *testing.T) {
 	// Another spec is another lab.
 	changed := *f.spec
 	changed.Etcd.Args = map[string]string{"snapshot-count": "77"}
-	_, err = f.Up(f.ctx, &changed, f.images)
+	_, err := f.Up(f.ctx, &changed, f.images)
 	var diff *lab.SpecChangedError
 	if !errors.As(err, &diff) || !strings.Contains(diff.Diff, "+ etcd.args.snapshot-count: 77") {
 		t.Errorf("changed spec: %v", err)
@@ -177,7 +187,7 @@ func TestFaultsFreezeArchive(t *testing.T) {
 	_, err = c.Put(f.ctx, "k", "v2")
 	must(t, err)
 
-	frozen, err := can[lab.Pauser](t, m).Freeze(f.ctx, time.Second)
+	frozen, err := can[lab.Pauser](t, m).Freeze(f.ctx, 30*time.Second)
 	if err != nil || !frozen.Observed {
 		t.Errorf("freeze: %+v %v", frozen, err)
 	}
@@ -213,7 +223,7 @@ func TestFaultsFreezeArchive(t *testing.T) {
 	if err == nil {
 		t.Error("a put was acknowledged although its flush failed")
 	}
-	for end := time.Now().Add(10 * time.Second); info(t, m).State == lab.StateRunning && time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); info(t, m).State == lab.StateRunning && time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
 	}
 	if i := info(t, m); i.State != lab.StateStopped || !strings.Contains(i.Exit, "exit status") || !strings.Contains(i.Exit, "input/output error") {
 		t.Errorf("after the failed flush: %+v", i)

@@ -40,7 +40,7 @@ func TestAgentOnTheWire(t *testing.T) {
 		{"GET", "disk/stats", "", 200, `"powered":true`},
 		{"GET", "disk/faults", "", 200, `[]`},
 		{"GET", "disk/cutlog", "", 500, `"kind":"internal"`},
-		{"POST", "freeze", `{"deadline":"1s"}`, 200, `"observed":true`},
+		{"POST", "freeze", `{"deadline":"30s"}`, 200, `"observed":true`},
 		{"GET", "status", "", 200, `"state":"frozen"`},
 		{"POST", "thaw", "", 200, `"state":"running"`},
 		{"POST", "freeze", `{"deadline":1}`, 400, `"kind":"invalid"`},
@@ -83,8 +83,7 @@ func TestFileSystems(t *testing.T) {
 		t.Run(fs, func(t *testing.T) {
 			f := newFixture(t, 2, func(s *spec.Lab) { s.Disk.FS = fs })
 			l := f.up(t)
-			_, err := client(t, l, 0).Put(f.ctx, "k", "v")
-			must(t, err)
+			put(t, client(t, l, 0), "k", "v")
 			for _, m := range l.Members {
 				start := time.Now()
 				_, err := can[lab.PowerCutter](t, m).Cut(f.ctx)
