@@ -19,7 +19,7 @@ func (s *subject) pauser() {
 	p := can[lab.Pauser](s, m)
 	c := s.client(m)
 	s.mustPut(c, "pauser", "before")
-	f, err := p.Freeze(s.ctx, s.slow(5*time.Second))
+	f, err := p.Freeze(s.ctx, min(time.Minute, s.slow(30*time.Second)))
 	if errors.As(err, new(*lab.UnsupportedError)) {
 		s.skip(err)
 	}
@@ -161,7 +161,7 @@ func (s *subject) heal() {
 func (s *subject) console() {
 	c := can[lab.Console](s, s.lab.Members[0])
 	var out bytes.Buffer
-	ctx, cancel := context.WithTimeout(s.ctx, s.slow(5*time.Second))
+	ctx, cancel := context.WithTimeout(s.ctx, s.slow(30*time.Second))
 	defer cancel()
 	s.must(c.Console(ctx, nil, &out, false))
 	if out.Len() == 0 {

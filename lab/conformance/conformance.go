@@ -90,7 +90,7 @@ func Run(t *testing.T, what Subject) {
 		ok := t.Run(test.name, func(t *testing.T) {
 			sub := *s
 			sub.T = t
-			ctx, cancel := context.WithTimeout(t.Context(), sub.slow(2*time.Minute))
+			ctx, cancel := context.WithTimeout(t.Context(), sub.slow(5*time.Minute))
 			defer cancel()
 			sub.ctx = ctx
 			t.Cleanup(func() { row.Works = !t.Failed() && !t.Skipped() })
@@ -150,7 +150,7 @@ func (s *subject) up() {
 		s.images[m.Name] = s.Binaries
 	}
 	s.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(s.Context()), time.Minute)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(s.Context()), 3*time.Minute)
 		defer cancel()
 		if err := s.Provider.Down(ctx, s.spec.Name); err != nil {
 			s.Errorf("down: %v", err)
@@ -225,7 +225,7 @@ func (s *subject) skip(err error) {
 // until waits for something to become so.
 func (s *subject) until(what string, is func() bool) {
 	s.Helper()
-	for end := time.Now().Add(s.slow(20 * time.Second)); !is(); time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(s.slow(time.Minute)); !is(); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(end) || s.ctx.Err() != nil {
 			s.Fatalf("waited in vain for %s", what)
 		}

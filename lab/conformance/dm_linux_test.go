@@ -49,7 +49,7 @@ func TestDeviceMapperConformance(t *testing.T) {
 		args = append(args, "-drive", fmt.Sprintf("if=none,id=d%d,format=raw,file=%s,discard=unmap,detect-zeroes=off", i, path),
 			"-device", fmt.Sprintf("virtio-blk-pci,drive=d%d", i))
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 15*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "qemu-system-x86_64", args...)
 	var out bytes.Buffer

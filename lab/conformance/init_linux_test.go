@@ -115,7 +115,7 @@ func guestMain() error {
 
 // openPort waits for a port of that name and for the disk.
 func openPort(name string) (*os.File, error) {
-	for range 500 {
+	for range 6000 { // a minute: the machine may be slow
 		found, _ := filepath.Glob("/sys/class/virtio-ports/*/name")
 		for _, path := range found {
 			text, _ := os.ReadFile(path)

@@ -36,7 +36,7 @@ func attachNew(t *testing.T, o disk.Options) (*disk.Engine, *nbd.Device) {
 	t.Cleanup(func() { must(t, e.Close()) })
 	d, err := nbd.Attach(t.Context(), e, o.Dir)
 	must(t, err)
-	t.Cleanup(func() { must(t, d.Detach(within(t, 10*time.Second))) })
+	t.Cleanup(func() { must(t, d.Detach(within(t, time.Minute))) })
 	return e, d
 }
 
@@ -82,10 +82,10 @@ func boot(t *testing.T, i image, d *nbd.Device, blockSize int64) *machine {
 	must(t, m.cmd.Start())
 	t.Cleanup(m.kill)
 	for _, name := range ports {
-		must(t, listeners[name].SetDeadline(time.Now().Add(30*time.Second)))
+		must(t, listeners[name].SetDeadline(time.Now().Add(2*time.Minute)))
 		c, err := listeners[name].Accept()
 		must(t, err)
-		must(t, c.SetReadDeadline(time.Now().Add(60*time.Second)))
+		must(t, c.SetReadDeadline(time.Now().Add(5*time.Minute)))
 		remote, err := blockio.Remote(c, c)
 		if err != nil {
 			m.kill()

@@ -32,11 +32,11 @@ func (s *subject) powerLoss(key string, policy disk.Policy, seed uint64) (last i
 		s.must(errors.Join(errs...))
 	}
 	all(func(_ int, m lab.Member) error {
-		_, err := can[lab.PowerCutter](s, m).Hold(s.ctx, s.slow(100*time.Millisecond))
+		_, err := can[lab.PowerCutter](s, m).Hold(s.ctx, s.slow(time.Second)) // less, as soon as there is one
 		return err
 	})
 	all(func(_ int, m lab.Member) error {
-		f, err := can[lab.Pauser](s, m).Freeze(s.ctx, s.slow(5*time.Second))
+		f, err := can[lab.Pauser](s, m).Freeze(s.ctx, min(time.Minute, s.slow(15*time.Second)))
 		if err == nil && f.Running > 0 {
 			err = fmt.Errorf("%s: %d tasks still run", m.Name(), f.Running)
 		}
@@ -132,7 +132,7 @@ func (s *subject) lyingDisk() {
 	}
 	lost := false
 	c := s.client(s.lab.Members[0])
-	for end := time.Now().Add(s.slow(10 * time.Second)); time.Now().Before(end) && !lost; time.Sleep(50 * time.Millisecond) {
+	for end := time.Now().Add(s.slow(time.Minute)); time.Now().Before(end) && !lost; time.Sleep(50 * time.Millisecond) {
 		v, err := s.get(c, "lies")
 		lost = err == nil && atoi(v) < last
 		if i := s.info(s.lab.Members[0]); i.State == lab.StateStopped {
