@@ -44,7 +44,7 @@ func strike(ts *testscript.TestScript, neg bool, args []string) {
 	pipe, err := cmd.StderrPipe()
 	ts.Check(err)
 	ts.Check(cmd.Start())
-	hang := time.AfterFunc(90*time.Second, func() { _ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) })
+	hang := time.AfterFunc(5*time.Minute, func() { _ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) })
 	defer hang.Stop()
 	for lines := bufio.NewScanner(io.TeeReader(pipe, &log)); lines.Scan(); {
 		if len(plans) == 0 {
@@ -92,16 +92,19 @@ func lookUp(ts *testscript.TestScript, name string) string {
 
 // processOf gives a process that has the text in its command line.
 func processOf(ts *testscript.TestScript, text string) int {
-	procs, err := filepath.Glob("/proc/[0-9]*/cmdline")
-	ts.Check(err)
-	for _, file := range procs {
-		line, err := os.ReadFile(file)
-		if err != nil || !strings.Contains(strings.ReplaceAll(string(line), "\x00", " "), text) {
-			continue
-		}
-		pid, err := strconv.Atoi(filepath.Base(filepath.Dir(file)))
+	// It may be between two lives: the command kills it, too.
+	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+		procs, err := filepath.Glob("/proc/[0-9]*/cmdline")
 		ts.Check(err)
-		return pid
+		for _, file := range procs {
+			line, err := os.ReadFile(file)
+			if err != nil || !strings.Contains(strings.ReplaceAll(string(line), "\x00", " "), text) {
+				continue
+			}
+			pid, err := strconv.Atoi(filepath.Base(filepath.Dir(file)))
+			ts.Check(err)
+			return pid
+		}
 	}
 	ts.Fatalf("no process has %q in its command line", text)
 	return 0
