@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -20,6 +19,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/etcdlab/etcdlab/internal/freeport"
 )
 
 // testStore is a real cache: the user's own, so that a binary is compiled once
@@ -176,9 +177,9 @@ func checkPoints(t *testing.T, img Image) {
 		t.Log("runs on Linux only")
 		return
 	}
-	ctx, cancel := context.WithTimeout(bg, 30*time.Second)
+	ctx, cancel := context.WithTimeout(bg, 3*time.Minute)
 	defer cancel()
-	addr := freePort(t)
+	addr := freeport.Address(t) // gofail does not say which port it took
 	cmd := exec.CommandContext(ctx, img.Binaries["etcd"], "--data-dir", t.TempDir(),
 		"--listen-client-urls", "http://127.0.0.1:0", "--advertise-client-urls", "http://127.0.0.1:0",
 		"--listen-peer-urls", "http://127.0.0.1:0")
@@ -205,16 +206,6 @@ func checkPoints(t *testing.T, img Image) {
 	if d := cmp.Diff(want, got); d != "" {
 		t.Errorf("manifest (-) against the running etcd (+): %s", d)
 	}
-}
-
-// freePort is an address that was free a moment ago: gofail does not say which
-// port it took.
-func freePort(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	must(t, err)
-	defer func() { must(t, l.Close()) }()
-	return l.Addr().String()
 }
 
 // listed is what an etcd that was just started lists. gofail serves before all

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -15,6 +14,7 @@ import (
 
 	"github.com/etcdlab/etcdlab/crash/history"
 	"github.com/etcdlab/etcdlab/images/imagetest"
+	"github.com/etcdlab/etcdlab/internal/freeport"
 )
 
 // memory is a sink that keeps everything.
@@ -38,17 +38,8 @@ func (m *memory) Append(op *history.Op) error {
 func startEtcd(t *testing.T) (url string, process *os.Process) {
 	t.Helper()
 	img := imagetest.Etcd(t, "")
-	var ports []int
-	for range 2 {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		ports = append(ports, l.Addr().(*net.TCPAddr).Port)
-		l.Close()
-	}
-	url = fmt.Sprintf("http://127.0.0.1:%d", ports[0])
-	peer := fmt.Sprintf("http://127.0.0.1:%d", ports[1])
+	url = "http://" + freeport.Address(t)
+	peer := "http://" + freeport.Address(t)
 	cmd := exec.Command(img.Binaries["etcd"], "--name=t", "--data-dir="+filepath.Join(t.TempDir(), "data"),
 		"--listen-client-urls="+url, "--advertise-client-urls="+url, "--listen-peer-urls="+peer,
 		"--initial-advertise-peer-urls="+peer, "--initial-cluster=t="+peer,

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -22,6 +21,7 @@ import (
 	"github.com/etcdlab/etcdlab/crash/history"
 	"github.com/etcdlab/etcdlab/images/imagetest"
 	"github.com/etcdlab/etcdlab/internal/clock"
+	"github.com/etcdlab/etcdlab/internal/freeport"
 )
 
 // realMember is one etcd process.
@@ -43,12 +43,7 @@ type realCluster struct {
 }
 
 func freeAddr(t *testing.T) string {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return "http://" + l.Addr().String()
+	return "http://" + freeport.Address(t)
 }
 
 func (c *realCluster) event(kind history.EventKind, member string) {
@@ -64,7 +59,7 @@ func (c *realCluster) start(m *realMember) {
 	}
 	m.cmd = exec.Command(c.bin, "--name", m.name, "--data-dir", m.dir, "--listen-client-urls", m.client,
 		"--advertise-client-urls", m.client, "--listen-peer-urls", m.peer, "--initial-advertise-peer-urls", m.peer,
-		"--initial-cluster", strings.Join(all, ","), "--snapshot-count", "200", "--heartbeat-interval", "20", "--election-timeout", "200")
+		"--initial-cluster", strings.Join(all, ","), "--snapshot-count", "200", "--heartbeat-interval", "100", "--election-timeout", "1000")
 	m.cmd.Stdout, m.cmd.Stderr = m.log, m.log
 	m.cmd.SysProcAttr = dieWithTest()
 	if err := m.cmd.Start(); err != nil {
@@ -80,7 +75,7 @@ func (c *realCluster) kill(m *realMember) {
 }
 
 func (c *realCluster) serving(m *realMember) {
-	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); {
+	for deadline := time.Now().Add(3 * time.Minute); time.Now().Before(deadline); {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		_, err := m.etcd.Get(ctx, "x")
 		cancel()
@@ -134,7 +129,7 @@ func (c *realCluster) load(run *history.Run, w *history.Writer, ops int) {
 // processes.
 func (c *realCluster) final(run *history.Run) *history.Final {
 	final := &history.Final{}
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
 	status := func(m *realMember) *clientv3.StatusResponse {
 		s, err := m.etcd.Status(ctx, m.client)

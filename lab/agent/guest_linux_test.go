@@ -18,6 +18,7 @@ import (
 
 	"github.com/etcdlab/etcdlab/images/guest"
 	"github.com/etcdlab/etcdlab/images/guest/guesttest"
+	"github.com/etcdlab/etcdlab/internal/freeport"
 	"github.com/etcdlab/etcdlab/lab"
 	"github.com/etcdlab/etcdlab/lab/agent"
 	"github.com/etcdlab/etcdlab/lab/spec"
@@ -146,17 +147,6 @@ func buildCat(t *testing.T) string {
 	return filepath.Join(dir, "cat")
 }
 
-// freePort is one of loopback's that nobody listens on.
-func freePort(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
-
 const (
 	macControl = "52:54:00:00:00:01"
 	macLab     = "52:54:00:00:00:02"
@@ -222,7 +212,7 @@ func cards(agentAt string) []string {
 // The agent of a guest answers, the machine is as configured, etcd runs.
 func TestGuestServes(t *testing.T) {
 	files, controller := memberFiles(t)
-	at := freePort(t)
+	at := freeport.Address(t)
 	m := boot(t, files, cards(at)...)
 	start := time.Now()
 	m.serves(t)
@@ -313,7 +303,7 @@ func TestGuestSaysWhatIsWrong(t *testing.T) {
 func TestGuestPanics(t *testing.T) {
 	files, _ := memberFiles(t)
 	// By default QEMU ends as soon as it hears of it, before the trace is out.
-	m := boot(t, files, append(cards(freePort(t)), "-device", "pvpanic", "-action", "panic=none")...)
+	m := boot(t, files, append(cards(freeport.Address(t)), "-device", "pvpanic", "-action", "panic=none")...)
 	m.serves(t)
 	q, err := net.Dial("unix", m.qmp)
 	if err != nil {

@@ -19,6 +19,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/etcdlab/etcdlab/internal/freeport"
 	"github.com/etcdlab/etcdlab/lab"
 )
 
@@ -40,15 +41,6 @@ func newLabTLS(t *testing.T) *labTLS {
 	l.etcd = issue(a.Issue(l.dir, "m1", net.IPv4(127, 0, 0, 1)))
 	l.plain = issue(a.Issue(l.dir, "client"))
 	return l
-}
-
-// freePort is one that nobody listens on.
-func freePort(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	must(t, err)
-	defer l.Close()
-	return l.Addr().String()
 }
 
 // expired signs a controller's certificate that is over with an authority of its
@@ -122,7 +114,7 @@ func TestMutualTLS(t *testing.T) {
 			dir, err := os.MkdirTemp("", "agent")
 			must(t, err)
 			defer os.RemoveAll(dir)
-			address := freePort(t)
+			address := freeport.Address(t)
 			f := &fake{}
 			serveAt(t, f, dir, address, c.agent)
 			client := NewClient("m1", At{Address: address, TLS: c.client}, nil)
@@ -152,7 +144,7 @@ func TestStrangersAreRefused(t *testing.T) {
 	dir, err := os.MkdirTemp("", "agent")
 	must(t, err)
 	defer os.RemoveAll(dir)
-	address := freePort(t)
+	address := freeport.Address(t)
 	serveAt(t, &fake{}, dir, address, ours.agent)
 	pair, err := tls.LoadX509KeyPair(ours.controller.Cert, ours.controller.Key)
 	must(t, err)
