@@ -163,7 +163,7 @@ func TestInterruptKillsTheProcessGroup(t *testing.T) {
 	pid := make(chan string, 1)
 	go func() {
 		defer cancel()
-		for range 500 {
+		for range 6000 {
 			if b, err := os.ReadFile(filepath.Join(dir, "pid")); err == nil {
 				pid <- strings.TrimSpace(string(b))
 				return
@@ -181,7 +181,7 @@ func TestInterruptKillsTheProcessGroup(t *testing.T) {
 		t.Fatal("the command never started its child")
 	}
 	// The child is init's to reap once it is dead, which may take a moment.
-	for range 500 {
+	for range 6000 {
 		stat, err := os.ReadFile("/proc/" + child + "/stat")
 		if err != nil || strings.Contains(string(stat), ") Z ") {
 			return

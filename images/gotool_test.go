@@ -92,8 +92,6 @@ func TestDownloadErrors(t *testing.T) {
 		t.Cleanup(s.Close)
 		return s.URL
 	}
-	dead := httptest.NewServer(nil)
-	dead.Close()
 	t.Setenv("GOMODCACHE", t.TempDir())
 	t.Setenv("GOSUMDB", "off")
 	t.Setenv("GONOSUMDB", "")
@@ -106,7 +104,7 @@ func TestDownloadErrors(t *testing.T) {
 		"withdrawn version": {status(http.StatusGone), Usage},
 		"empty directory":   {"file://" + t.TempDir(), Usage},
 		"proxy is broken":   {status(http.StatusBadGateway), Environment},
-		"no network":        {dead.URL, Environment},
+		"no network":        {"http://127.0.0.1:1", Environment},
 		"no such proxy":     {"http://proxy.invalid", Environment},
 		"proxy is off":      {"off", Environment},
 	} {
