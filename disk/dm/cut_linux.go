@@ -40,8 +40,8 @@ func (d *Device) Release() error {
 // settle bounds the wait for held writes to be swallowed; quiet is for how long
 // none may have been.
 const (
-	settle = 200 * time.Millisecond
-	quiet  = 5 * time.Millisecond
+	settle = 2 * time.Second
+	quiet  = 50 * time.Millisecond
 )
 
 // Cut takes the disk's power: what waits and what comes succeeds and is lost.

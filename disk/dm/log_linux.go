@@ -23,7 +23,7 @@ const (
 )
 
 // logWithin bounds the wait for the kernel to write a mark.
-const logWithin = 5 * time.Second
+const logWithin = 10 * time.Second
 
 var errNoLog = errors.New("the device records no log: open it with a log device")
 
