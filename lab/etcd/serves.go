@@ -20,7 +20,7 @@ func ReadyDeadline(args map[string]string) time.Duration {
 	if ms, err := strconv.Atoi(args["election-timeout"]); err == nil && ms > 0 {
 		election = ms
 	}
-	return 20*time.Second + 20*time.Duration(election)*time.Millisecond
+	return time.Minute + 20*time.Duration(election)*time.Millisecond
 }
 
 // Serves waits until the member at the endpoint answers a linearizable read.

@@ -144,4 +144,4 @@ func (b *build) makeMember(ctx context.Context, i int) error {
 
 // startTimeout bounds the start of an agent, the recovery of its file system
 // included.
-const startTimeout = 30 * time.Second
+const startTimeout = time.Minute

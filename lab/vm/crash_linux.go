@@ -12,7 +12,7 @@ import (
 )
 
 // crashTime bounds the end of a machine at full speed: a panic prints a lot.
-const crashTime = 5 * time.Second
+const crashTime = 15 * time.Second
 
 // CrashHost ends the machine, its disk's power aside: what the disk's cache
 // holds stays.

@@ -16,7 +16,7 @@ import (
 )
 
 // bootTime bounds a boot at full speed, up to the agent's answer.
-const bootTime = 20 * time.Second
+const bootTime = 40 * time.Second
 
 // bootError is a guest that does not boot.
 type bootError struct {

@@ -133,7 +133,7 @@ func (h *host) SetLink(ctx context.Context, up bool) error {
 
 // carrier shows the guest the state of its link.
 func (h *host) carrier(ctx context.Context, m *machine, up bool) error {
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, monitorTimeout)
 	defer cancel()
 	err := m.qmp.Execute(ctx, "set_link", map[string]any{"name": "card", "up": up}, nil)
 	if err != nil && !m.alive() {

@@ -11,8 +11,8 @@ import (
 
 const (
 	// askGuest bounds the question to the guest; the controller waits no more
-	// than 2 s for all of it.
-	askGuest = 1200 * time.Millisecond
+	// than agent.InfoTimeout for all of it.
+	askGuest = 3 * time.Second
 	// stillTrue is how long the last answer counts of a guest that is slow to
 	// answer, as one whose processor is emulated may be.
 	stillTrue = 4 * time.Second
