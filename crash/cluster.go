@@ -114,7 +114,7 @@ func (c *cluster) probe(ctx context.Context, member string) (revision int64, err
 const hopeless = 2 * time.Second
 
 // agentWithin is how long an agent may not answer before it is given up.
-const agentWithin = 5 * time.Second
+const agentWithin = 10 * time.Second
 
 // errEnded says that a member's etcd has ended: it will not serve.
 var errEnded = errors.New("etcd does not run")

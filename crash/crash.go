@@ -122,7 +122,7 @@ func (r *run) play(ctx context.Context) (err error) {
 
 // settleWithin is how long the members have to serve again after a run that
 // broke off.
-const settleWithin = 10 * time.Second
+const settleWithin = 30 * time.Second
 
 // settle waits for the members that a run which broke off has healed.
 func (r *run) settle(ctx context.Context) {

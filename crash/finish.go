@@ -24,7 +24,7 @@ const (
 	withoutWithin = 2 * time.Second
 	// servesWithin bounds the wait for a member's last answer: an election that
 	// happens just then, or a busy machine, is no failure to recover.
-	servesWithin = 10 * time.Second
+	servesWithin = 30 * time.Second
 )
 
 // finish stores what the cluster says of itself with the load stopped, and a

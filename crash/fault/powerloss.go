@@ -18,7 +18,7 @@ const (
 	holdFor = 100 * time.Millisecond
 	// freezeFor bounds the wait for etcd to be seen frozen, frozenAfterCut
 	// that after the cut.
-	freezeFor      = 2 * time.Second
+	freezeFor      = 10 * time.Second
 	frozenAfterCut = 500 * time.Millisecond
 )
 
