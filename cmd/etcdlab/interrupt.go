@@ -13,8 +13,9 @@ import (
 	"github.com/hashicorp/go-multierror"
 )
 
-// sameInterrupt is how long after an interrupt another is the same one.
-const sameInterrupt = 20 * time.Millisecond
+// sameInterrupt is how long after an interrupt another is the same one: on a busy
+// machine, who sends both may have to wait in between.
+const sameInterrupt = 100 * time.Millisecond
 
 // undoHint is the command that removes what this one leaves when a second
 // interrupt stops it at once; without one there is nothing to remove.
