@@ -2,6 +2,7 @@ package process
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"hash/fnv"
 	"net"
@@ -89,14 +90,14 @@ func usedPrefixes(except string) (prefixes, error) {
 		}
 		used[netip.PrefixFrom(ip, ones).Masked()] = by
 	}
-	addrs, err := netlink.AddrList(nil, unix.AF_INET)
+	addrs, err := undisturbed(func() ([]netlink.Addr, error) { return netlink.AddrList(nil, unix.AF_INET) })
 	if err != nil {
 		return nil, fmt.Errorf("list the host's addresses: %w", err)
 	}
 	for _, a := range addrs {
 		add(a.IPNet, a.LinkIndex)
 	}
-	routes, err := netlink.RouteList(nil, unix.AF_INET)
+	routes, err := undisturbed(func() ([]netlink.Route, error) { return netlink.RouteList(nil, unix.AF_INET) })
 	if err != nil {
 		return nil, fmt.Errorf("list the host's routes: %w", err)
 	}
@@ -104,6 +105,17 @@ func usedPrefixes(except string) (prefixes, error) {
 		add(r.Dst, r.LinkIndex)
 	}
 	return used, nil
+}
+
+// undisturbed lists again what somebody changed while it was listed: another lab
+// that comes or goes.
+func undisturbed[T any](list func() ([]T, error)) (all []T, err error) {
+	for range 100 {
+		if all, err = list(); !errors.Is(err, netlink.ErrDumpInterrupted) {
+			break
+		}
+	}
+	return all, err
 }
 
 // lockNetworks serialises the choice of subnets between labs.
