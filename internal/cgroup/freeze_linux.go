@@ -42,6 +42,11 @@ func (g *Group) Freeze(ctx context.Context, deadline, settle time.Duration) (Fro
 		}
 		over := pause(ctx, poll) != nil
 		if over || (settle > 0 && running == 0 && len(blocked) > 0 && time.Since(since) >= settle) {
+			// A busy machine may not have come to look for long.
+			frozen, err := g.frozen()
+			if err != nil || frozen {
+				return Frozen{Observed: frozen, Took: time.Since(start)}, err
+			}
 			return Frozen{Blocked: len(blocked), Running: running, Took: time.Since(start)}, nil
 		}
 	}
