@@ -133,3 +133,28 @@ func TestBlockSizeStays(t *testing.T) {
 		}
 	}
 }
+
+// TestCacheIsDropped: the kernel keeps the cache of a device that somebody has
+// open, and must not show it once the disk holds something else.
+func TestCacheIsDropped(t *testing.T) {
+	m := mountNew(t, "ext4", disk.Options{})
+	f, err := os.Open(m.device.Path())
+	must(t, err)
+	defer f.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	must(t, fs.Unmount(ctx, m.dir))
+	if n := fs.CachedPages(t, f); n > 0 {
+		t.Errorf("%d pages are cached after the unmount", n)
+	}
+	_, err = f.ReadAt(make([]byte, 1<<20), 0)
+	must(t, err)
+	if fs.CachedPages(t, f) == 0 {
+		t.Error("nothing is cached of what was read: this test sees nothing")
+	}
+	must(t, fs.DropCache(m.device.Path()))
+	if n := fs.CachedPages(t, f); n > 0 {
+		t.Errorf("%d pages are cached after they were dropped", n)
+	}
+	must(t, fs.Mount(ctx, m.device.Path(), m.dir, m.kind))
+}

@@ -53,6 +53,11 @@ func Mount(ctx context.Context, device, dir, name string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return fmt.Errorf("mount %s: %w", device, err)
 	}
+	// What was on its way to the cache while the disk was cut may have come
+	// since, and is not what the disk holds.
+	if err := within(ctx, func() error { return dropCache(device) }); err != nil {
+		return fmt.Errorf("mount %s: drop its cache: %w", device, err)
+	}
 	messages := openKernelLog()
 	defer messages.close()
 	// Access times would put writes into the log that nobody made.
@@ -125,15 +130,38 @@ func deviceOf(dir string) string {
 	return device
 }
 
+// dropTries bounds how often the cache is dropped, a millisecond apart.
+const dropTries = 200
+
 // dropCache drops the page cache of a block device. The kernel does that when
-// the last one who has it open closes it, but udev or blkid may be looking.
+// the last one who has it open closes it, but udev or blkid may be looking, and
+// an agent keeps its loop device open. The kernel leaves pages that are being
+// read or looked at, and says nothing; cachestat (Linux 6.5) tells, so that it
+// is asked again.
 func dropCache(device string) error {
 	f, err := os.Open(device)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	return unix.IoctlSetInt(int(f.Fd()), unix.BLKFLSBUF, 0)
+	for range dropTries {
+		if err := unix.IoctlSetInt(int(f.Fd()), unix.BLKFLSBUF, 0); err != nil {
+			return err
+		}
+		if cached, err := cachedPages(f); err != nil || cached == 0 {
+			return nil
+		}
+		time.Sleep(time.Millisecond)
+	}
+	return nil // somebody keeps reading it, and reads what is there
+}
+
+// cachedPages is how many pages of a file the kernel has in memory.
+func cachedPages(f *os.File) (uint64, error) {
+	var all unix.CachestatRange // of length 0: to the end
+	var stat unix.Cachestat_t
+	err := unix.Cachestat(uint(f.Fd()), &all, &stat, 0)
+	return stat.Cache, err
 }
 
 // within runs a step that may block in the kernel, and gives up waiting for it
