@@ -138,7 +138,7 @@ func cutIsSilent(t testing.TB, f *Front) {
 }
 
 // noStaleCache: what is opened after a restore sees the crash state, not what
-// somebody had cached of the disk before.
+// was cached of the disk before, whoever still looks at it.
 func noStaleCache(t testing.TB, f *Front) {
 	d := open(t, f)
 	d.put(1, 0, unit)

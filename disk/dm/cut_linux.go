@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/etcdlab/etcdlab/disk"
+	"github.com/etcdlab/etcdlab/internal/blockio"
 )
 
 // Hold lets no operation through from now on: what is in flight ends, what
@@ -137,7 +138,7 @@ func (d *Device) Restore(policy disk.Policy, seed uint64) (disk.Choice, error) {
 		return c, &UnsupportedError{"the cut policy " + string(policy),
 			"it keeps nothing of the writes that it drops: use drop, or replay a log that log-writes recorded"}
 	}
-	if err := forget(d.path); err != nil {
+	if err := blockio.DropCache(d.path); err != nil {
 		return c, err
 	}
 	var err error

@@ -271,20 +271,6 @@ func (d *Device) Close(ctx context.Context) error {
 	return d.control.Close()
 }
 
-// forget drops what the kernel has cached of the device, so that the next one
-// who opens it sees what it holds.
-func forget(path string) error {
-	f, err := os.OpenFile(path, os.O_RDWR, 0)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	if _, _, errno := unix.Syscall(unix.SYS_IOCTL, f.Fd(), unix.BLKFLSBUF, 0); errno != 0 {
-		return fmt.Errorf("flush the buffers of %s: %w", path, errno)
-	}
-	return nil
-}
-
 // String is the table as it is.
 func (d *Device) String() string {
 	lines, err := d.control.Lines(d.name)

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/etcdlab/etcdlab/internal/blockio"
 )
 
 // checkKernel fails if the kernel does not know the file system, after asking
@@ -53,10 +55,14 @@ func Mount(ctx context.Context, device, dir, name string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return fmt.Errorf("mount %s: %w", device, err)
 	}
-	// What was on its way to the cache while the disk was cut may have come
-	// since, and is not what the disk holds.
-	if err := within(ctx, func() error { return dropCache(device) }); err != nil {
-		return fmt.Errorf("mount %s: drop its cache: %w", device, err)
+	// A file system that still lives would be shown again as it is in memory;
+	// and what was on its way to the cache while the disk was cut may have come
+	// since. Neither is what the disk holds.
+	if err := released(ctx, device); err != nil {
+		return fmt.Errorf("mount %s: %w", device, err)
+	}
+	if err := within(ctx, func() error { return blockio.DropCache(device) }); err != nil {
+		return fmt.Errorf("mount %s: %w", device, err)
 	}
 	messages := openKernelLog()
 	defer messages.close()
@@ -72,8 +78,9 @@ func Mount(ctx context.Context, device, dir, name string) error {
 	return fmt.Errorf("mount %s as %s on %s: %w%s", device, name, dir, err, reason)
 }
 
-// Unmount unmounts what is mounted at dir and drops what the kernel has cached
-// of its device, as the disk may hold something else after a cut. While it is
+// Unmount unmounts what is mounted at dir, waits until the file system has ended,
+// and drops what the kernel has cached of its device, as the disk may hold
+// something else after a cut. While it is
 // busy it tries again until ctx ends; then it detaches it lazily, and the error
 // is a *LazyError. Nothing mounted is success.
 func Unmount(ctx context.Context, dir string) error {
@@ -88,8 +95,11 @@ func Unmount(ctx context.Context, dir string) error {
 			if device == "" {
 				return nil
 			}
-			if err := within(ctx, func() error { return dropCache(device) }); err != nil {
-				return fmt.Errorf("unmount %s: drop the cache of %s: %w", dir, device, err)
+			if err := released(ctx, device); err != nil {
+				return fmt.Errorf("unmount %s: %w", dir, err)
+			}
+			if err := within(ctx, func() error { return blockio.DropCache(device) }); err != nil {
+				return fmt.Errorf("unmount %s: %w", dir, err)
 			}
 			return nil
 		}
@@ -130,38 +140,38 @@ func deviceOf(dir string) string {
 	return device
 }
 
-// dropTries bounds how often the cache is dropped, a millisecond apart.
-const dropTries = 200
+// releasedWithin bounds the wait for a file system to end that others have, too.
+const releasedWithin = 30 * time.Second
 
-// dropCache drops the page cache of a block device. The kernel does that when
-// the last one who has it open closes it, but udev or blkid may be looking, and
-// an agent keeps its loop device open. The kernel leaves pages that are being
-// read or looked at, and says nothing; cachestat (Linux 6.5) tells, so that it
-// is asked again.
-func dropCache(device string) error {
-	f, err := os.Open(device)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	for range dropTries {
-		if err := unix.IoctlSetInt(int(f.Fd()), unix.BLKFLSBUF, 0); err != nil {
+// released waits until no file system lives on a block device. umount(2) ends one
+// only when no other mount namespace has it: whatever is just being started in
+// one of its own (a container, a service, mkfs.btrfs as this package runs it)
+// has a copy of every mount for a moment. Until then the file system goes on
+// writing, and a mount of the device shows it as it was. A file system claims
+// its device, so that it cannot be opened with O_EXCL (open(2)).
+func released(ctx context.Context, device string) error {
+	ctx, cancel := context.WithTimeout(ctx, releasedWithin)
+	defer cancel()
+	for wait := 100 * time.Microsecond; ; wait = min(2*wait, 20*time.Millisecond) {
+		err := within(ctx, func() error {
+			fd, err := unix.Open(device, unix.O_RDONLY|unix.O_EXCL|unix.O_CLOEXEC, 0)
+			if err == nil {
+				err = unix.Close(fd)
+			}
+			return err
+		})
+		if !errors.Is(err, unix.EBUSY) {
+			if err != nil {
+				err = fmt.Errorf("open %s: %w", device, err)
+			}
 			return err
 		}
-		if cached, err := cachedPages(f); err != nil || cached == 0 {
-			return nil
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+			return fmt.Errorf("%s is still in use by a file system: another mount namespace (a container, a service) has it mounted, or something else claims it: %w", device, ctx.Err())
 		}
-		time.Sleep(time.Millisecond)
 	}
-	return nil // somebody keeps reading it, and reads what is there
-}
-
-// cachedPages is how many pages of a file the kernel has in memory.
-func cachedPages(f *os.File) (uint64, error) {
-	var all unix.CachestatRange // of length 0: to the end
-	var stat unix.Cachestat_t
-	err := unix.Cachestat(uint(f.Fd()), &all, &stat, 0)
-	return stat.Cache, err
 }
 
 // within runs a step that may block in the kernel, and gives up waiting for it

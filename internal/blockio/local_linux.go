@@ -78,8 +78,12 @@ func (c cached) ReadAt(p []byte, off int64) (int, error)  { return c.File.ReadAt
 func (c cached) WriteAt(p []byte, off int64) (int, error) { return c.File.WriteAt(p, off) }
 
 // OpenCached opens a block device as most programs do: writes wait in the page
-// cache for a Sync, and what is in it is not read again.
+// cache for a Sync, and what is in it is not read again. What was in the cache
+// before is dropped, as a mount of ours does.
 func OpenCached(path string) (Device, error) {
+	if err := DropCache(path); err != nil {
+		return nil, err
+	}
 	f, err := os.OpenFile(path, os.O_RDWR, 0)
 	if err != nil {
 		return nil, err

@@ -9,9 +9,9 @@ import (
 	"testing"
 )
 
-// TestLocal uses a real block device, past the cache and through it, and through
-// pipes.
-func TestLocal(t *testing.T) {
+// loop is the path of a loop device of 1 MiB.
+func loop(t *testing.T) string {
+	t.Helper()
 	if os.Getuid() != 0 {
 		t.Skip("missing: root, to make a loop device")
 	}
@@ -24,6 +24,13 @@ func TestLocal(t *testing.T) {
 	}
 	path := strings.TrimSpace(string(out))
 	t.Cleanup(func() { must(t, exec.Command("losetup", "--detach", path).Run()) })
+	return path
+}
+
+// TestLocal uses a real block device, past the cache and through it, and through
+// pipes.
+func TestLocal(t *testing.T) {
+	path := loop(t)
 	d, err := Open(path)
 	must(t, err)
 	defer d.Close()
