@@ -13,14 +13,14 @@ import (
 	"github.com/etcdlab/etcdlab/disk/fs"
 )
 
-// serveInside is what a container's first process does: it keeps another one
-// beside itself, binds the disk to itself, mounts it and has a third one write to
-// it.
+// serveInside is what a container's first process does: it binds the disk to
+// itself, keeps another process beside itself, mounts the disk and has a third
+// one write to it.
 func serveInside(ctx context.Context, d *Device, dir string) error {
-	if err := exec.Command("sleep", "1000").Start(); err != nil {
+	if err := d.Bind(ctx); err != nil {
 		return err
 	}
-	if err := d.Bind(ctx); err != nil {
+	if err := d.Keep(ctx, exec.Command("sh", "-c", `exec 3<"$1"; echo kept; exec sleep 1000`, "sh")); err != nil {
 		return err
 	}
 	mnt := filepath.Join(dir, "mnt")

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"sync"
 
@@ -22,6 +23,7 @@ type Device struct {
 
 	mu       sync.Mutex
 	loop     *loopDevice // nil when detached
+	keeper   *exec.Cmd   // nil without
 	detached bool        // Detach was called
 }
 
@@ -87,11 +89,7 @@ func (d *Device) adopt(loop *loopDevice) error {
 // it, so that a container that is killed leaves none on its machine. While it is
 // bound, the kernel does not drop its cache when others close it. Detach ends it
 // as ever.
-//
-// This process must not be the last one of its mount namespace: a namespace ends
-// before its last process's files are closed, so the kernel would wait for the
-// write-back of what is mounted from the device, and that for a FUSE connection
-// which nobody serves and nothing has ended. Such a process cannot be killed.
+// A process that may end together with its mount namespace needs Keep, too.
 func (d *Device) Bind(ctx context.Context) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -102,6 +100,52 @@ func (d *Device) Bind(ctx context.Context) error {
 		return fmt.Errorf("bind %s to this process: %w", d.loop.path(), err)
 	}
 	return nil
+}
+
+// Keep starts a process that ends after this one, with which its mount namespace
+// may end: the first process of a container. A namespace ends in the last of its
+// processes before that one's files are closed, so that one that serves a disk
+// would wait for the write-back of what is mounted from it, and that for a FUSE
+// connection which nobody serves and nothing has ended. Such a process cannot be
+// killed. Killing all of them at once does not say who is the last.
+//
+// The keeper is told the path of the disk's file as its last argument, opens it
+// for reading, prints a line, and waits to be killed. At its end it closes its
+// files first, and waits for a flush of this one: until the server answers, or
+// has closed all of its own files. Detach ends it.
+func (d *Device) Keep(ctx context.Context, keeper *exec.Cmd) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.loop == nil || d.keeper != nil {
+		return nil
+	}
+	keeper.Args = append(keeper.Args, filepath.Join(d.dir, FileName))
+	out, err := keeper.StdoutPipe()
+	if err != nil {
+		return fmt.Errorf("keep the disk at %s: %w", d.dir, err)
+	}
+	if err := keeper.Start(); err != nil {
+		return fmt.Errorf("keep the disk at %s: %w", d.dir, err)
+	}
+	d.keeper = keeper
+	err = within(ctx, func() error {
+		_, err := out.Read(make([]byte, 1))
+		return err
+	})
+	if err != nil {
+		d.release()
+		return fmt.Errorf("keep the disk at %s: the keeper does not hold its file: %w", d.dir, err)
+	}
+	return nil
+}
+
+// release ends the keeper.
+func (d *Device) release() {
+	if d.keeper != nil {
+		_ = d.keeper.Process.Kill() // unless it has ended
+		_ = d.keeper.Wait()
+		d.keeper = nil
+	}
 }
 
 // Path is the block device: /dev/loopN.
@@ -127,6 +171,7 @@ func (d *Device) Detach(ctx context.Context) error {
 		}
 		d.loop = nil
 	}
+	d.release() // it has a file open there
 	if err := unmountFUSE(ctx, d.dir); err != nil {
 		return fmt.Errorf("unmount FUSE on %s: %w", d.dir, err)
 	}

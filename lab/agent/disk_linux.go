@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"sync/atomic"
@@ -69,7 +70,8 @@ type faultDisk struct {
 	kind    string      // of the file system
 	front   string
 	mount   string
-	data    string // etcd's directory
+	data    string           // etcd's directory
+	keeper  func() *exec.Cmd // nil where no namespace ends with this process
 }
 
 func openFaultDisk(c *Config) (*faultDisk, error) {
@@ -79,10 +81,14 @@ func openFaultDisk(c *Config) (*faultDisk, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &faultDisk{
+	d := &faultDisk{
 		engine: e, kind: c.Disk.FS, data: c.DataDir,
 		front: filepath.Join(c.dir, FrontDir), mount: filepath.Join(c.dir, DataMount),
-	}, nil
+	}
+	if os.Getpid() == 1 {
+		d.keeper = func() *exec.Cmd { return keeper(c) }
+	}
+	return d, nil
 }
 
 // powerOn attaches and mounts, which is when the file system recovers; it
@@ -101,6 +107,11 @@ func (d *faultDisk) powerOn(ctx context.Context) (time.Duration, error) {
 		d.device = device
 		if err := device.Bind(ctx); err != nil {
 			return 0, err
+		}
+		if d.keeper != nil {
+			if err := device.Keep(ctx, d.keeper()); err != nil {
+				return 0, err
+			}
 		}
 	}
 	start := time.Now()

@@ -5,15 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"os"
-
-	"golang.org/x/sys/unix"
 )
 
 // The helpers that the agent runs its own binary as.
 const (
 	helperJoin = "join" // PROCS-FILE PROGRAM ARG...
 	helperTar  = "tar"  // DIR
-	helperKeep = "keep" // until it is killed
+	helperKeep = "keep" // FILE
 )
 
 // Main is the hidden command `etcdlab agent`: `--dir DIR` serves the member whose
@@ -29,9 +27,10 @@ func Main(ctx context.Context, args []string) error {
 			}
 			return tarDir(args[1], os.Stdout)
 		case helperKeep:
-			for {
-				_ = unix.Pause()
+			if len(args) != 2 {
+				return errors.New("usage: " + helperKeep + " FILE")
 			}
+			return keep(args[1])
 		case HelperThaw:
 			if len(args) != 2 {
 				return errors.New("usage: " + HelperThaw + " CONTAINER-ID")
@@ -60,9 +59,6 @@ func Serve(ctx context.Context, dir string, ready func(error)) error {
 	defer stop()
 	if os.Getpid() == 1 {
 		go reap(ctx)
-		if err := keepNamespaces(cfg); err != nil {
-			return fmt.Errorf("start the agent of %s: %w", cfg.Member, err)
-		}
 	}
 	a, err := open(ctx, cfg, log)
 	if err != nil {

@@ -16,21 +16,23 @@ import (
 // reapEvery is how often the first process looks for orphans that have ended.
 const reapEvery = time.Second
 
-// keepNamespaces starts a process that does nothing and ends right after this one,
-// the first of a container, however that ends. Without it this one would be the
-// last of its mount namespace where etcd does not run, and one that serves a disk
-// must not be: see fuse.Device.Bind.
-func keepNamespaces(c *Config) error {
-	if c.Disk.Kind != "fault" {
-		return nil
-	}
+// keeper is the process that ends after this one, the first of a container; see
+// fuse.Device.Keep.
+func keeper(c *Config) *exec.Cmd {
 	cmd := exec.Command(c.Self[0], append(c.Self[1:len(c.Self):len(c.Self)], helperKeep)...)
 	cmd.Dir, cmd.Env = "/", []string{}
-	if err := cmd.Start(); err != nil {
-		return fmt.Errorf("start the keeper of its namespaces: %w", err)
+	return cmd
+}
+
+// keep is the keeper: it opens the file, says so, and waits to be killed.
+func keep(file string) error {
+	if _, err := unix.Open(file, unix.O_RDONLY|unix.O_CLOEXEC, 0); err != nil {
+		return fmt.Errorf("keep %s: %w", file, err)
 	}
-	go func() { _ = cmd.Wait() }()
-	return nil
+	fmt.Println("kept")
+	for {
+		_ = unix.Pause()
+	}
 }
 
 // reap reaps the orphans that fall to the first process of a container or a
