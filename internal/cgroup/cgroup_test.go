@@ -191,8 +191,19 @@ func TestSession(t *testing.T) {
 
 func TestUsable(t *testing.T) {
 	each(t, func(t *testing.T, h Hierarchy) {
+		dead := exec.Command("true") // whose number nobody has for a while
+		if err := dead.Run(); err != nil {
+			t.Fatal(err)
+		}
+		left, err := h.Create(fmt.Sprintf("%s%d", probeName, dead.Process.Pid))
+		if err != nil {
+			t.Fatal(err)
+		}
 		if got, err := Usable(h.Version); err != nil || got != h {
 			t.Errorf("%v %v", got, err)
+		}
+		if _, err := os.Stat(left.dir); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("what a killed probe left is still there: %v", err)
 		}
 	})
 	if _, err := Usable("v9"); !errors.Is(err, ErrNone) {

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -40,9 +42,20 @@ func (h Hierarchy) MakeWritable() error {
 	return nil
 }
 
-// probe makes a group, sees that it can be frozen, and removes it.
+// probeName begins the names of probe's groups; the process's number follows.
+const probeName = "etcdlab-probe-"
+
+// probe makes a group, sees that it can be frozen, and removes it, with those of
+// processes that were killed between the two.
 func (h Hierarchy) probe() error {
-	g, err := h.Create(fmt.Sprintf("etcdlab-probe-%d", os.Getpid()))
+	left, _ := filepath.Glob(filepath.Join(h.Mount, probeName+"*")) // the pattern is well-formed
+	for _, dir := range left {
+		pid := strings.TrimPrefix(filepath.Base(dir), probeName)
+		if _, err := os.Stat(filepath.Join("/proc", pid)); errors.Is(err, os.ErrNotExist) {
+			_ = os.Remove(dir) // or the next one does
+		}
+	}
+	g, err := h.Create(fmt.Sprintf("%s%d", probeName, os.Getpid()))
 	if err != nil {
 		return err
 	}
