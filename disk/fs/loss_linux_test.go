@@ -4,11 +4,9 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
@@ -100,28 +98,13 @@ func missing(dir string, from, synced int64) error {
 	return nil
 }
 
-// onlooker has blkid look at a device until the test ends, as udev has it do now
-// and then: the kernel then does not drop the device's cache at an unmount.
-func onlooker(t *testing.T, path string) {
-	t.Helper()
-	look := exec.Command("sh", "-c", `while :; do blkid -p "$1"; done`, "sh", path)
-	look.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
-	must(t, look.Start())
-	t.Cleanup(func() {
-		must(t, syscall.Kill(-look.Process.Pid, syscall.SIGKILL))
-		_ = look.Wait() // killed
-	})
-}
-
-// TestSyncedRecordsSurvive cuts the power under a running writer, many times,
-// while somebody looks at the device.
+// TestSyncedRecordsSurvive cuts the power under a running writer, many times.
 func TestSyncedRecordsSurvive(t *testing.T) {
 	const seeds = 20
 	for _, kind := range fs.Kinds() {
 		for _, policy := range []disk.Policy{disk.Random, disk.Torn} {
 			t.Run(kind+"/"+string(policy), func(t *testing.T) {
 				m := mountNew(t, kind, disk.Options{})
-				onlooker(t, m.device.Path())
 				lost, from := 0, int64(0)
 				for seed := range uint64(seeds) {
 					w := startWriter(m.dir, from)

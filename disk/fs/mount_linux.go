@@ -55,13 +55,7 @@ func Mount(ctx context.Context, device, dir, name string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return fmt.Errorf("mount %s: %w", device, err)
 	}
-	// A file system that still lives would be shown again as it is in memory;
-	// and what was on its way to the cache while the disk was cut may have come
-	// since. Neither is what the disk holds.
-	if err := released(ctx, device); err != nil {
-		return fmt.Errorf("mount %s: %w", device, err)
-	}
-	if err := within(ctx, func() error { return blockio.DropCache(device) }); err != nil {
+	if err := vacated(ctx, device); err != nil {
 		return fmt.Errorf("mount %s: %w", device, err)
 	}
 	messages := openKernelLog()
@@ -80,9 +74,8 @@ func Mount(ctx context.Context, device, dir, name string) error {
 
 // Unmount unmounts what is mounted at dir, waits until the file system has ended,
 // and drops what the kernel has cached of its device, as the disk may hold
-// something else after a cut. While it is
-// busy it tries again until ctx ends; then it detaches it lazily, and the error
-// is a *LazyError. Nothing mounted is success.
+// something else after a cut. While it is busy it tries again until ctx ends; then
+// it detaches it lazily, and the error is a *LazyError. Nothing mounted is success.
 func Unmount(ctx context.Context, dir string) error {
 	device := deviceOf(dir)
 	var err error
@@ -95,10 +88,7 @@ func Unmount(ctx context.Context, dir string) error {
 			if device == "" {
 				return nil
 			}
-			if err := released(ctx, device); err != nil {
-				return fmt.Errorf("unmount %s: %w", dir, err)
-			}
-			if err := within(ctx, func() error { return blockio.DropCache(device) }); err != nil {
+			if err := vacated(ctx, device); err != nil && !errors.Is(err, unix.ENXIO) { // it has ended, too
 				return fmt.Errorf("unmount %s: %w", dir, err)
 			}
 			return nil
@@ -138,6 +128,16 @@ func deviceOf(dir string) string {
 		}
 	}
 	return device
+}
+
+// vacated waits until a block device has no file system and nothing in the
+// kernel's cache: one that still lives would be mounted as it is in memory, and
+// what was cached while the disk was cut is not what it holds.
+func vacated(ctx context.Context, device string) error {
+	if err := released(ctx, device); err != nil {
+		return err
+	}
+	return within(ctx, func() error { return blockio.DropCache(device) })
 }
 
 // releasedWithin bounds the wait for a file system to end that others have, too.

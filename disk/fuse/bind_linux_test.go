@@ -3,8 +3,11 @@ package fuse
 import (
 	"context"
 	"errors"
+	"fmt"
+	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -52,6 +55,59 @@ func TestKilledContainerLeavesNothing(t *testing.T) {
 		}
 		must(t, retry(soon(t), func() (bool, error) { return len(leftovers(t, dir)) == 0, nil }))
 	}
+}
+
+// A keeper ends neither before the server answers the close of its file, nor
+// while the server is still being taken apart.
+func TestKeeperWaitsForTheServer(t *testing.T) {
+	needRoot(t)
+	for name, then := range map[string]syscall.Signal{"answers": syscall.SIGCONT, "ends": syscall.SIGKILL} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			must(t, disk.Create(disk.Options{Dir: dir, Size: 1 << 20}))
+			c := startChild(t, dir)
+			t.Cleanup(func() { _ = CleanUp(soon(t), filepath.Join(dir, "fuse")) })
+			// A server that knows no flush is never asked again.
+			keeper := exec.Command("sh", "-c", `: <"$1"; exec 3<"$1"; echo kept; exec sleep 1000`, "sh", filepath.Join(dir, "fuse", FileName))
+			out, err := keeper.StdoutPipe()
+			must(t, err)
+			must(t, keeper.Start())
+			_, err = out.Read(make([]byte, 1))
+			must(t, err)
+			must(t, c.cmd.Process.Signal(syscall.SIGSTOP))
+			must(t, retry(soon(t), func() (bool, error) { return stopped(t, c.cmd.Process.Pid), nil }))
+			must(t, keeper.Process.Kill())
+			ended := make(chan error, 1)
+			go func() { ended <- keeper.Wait() }()
+			select {
+			case err := <-ended:
+				t.Error("it ended while the server did nothing")
+				ended <- err
+			case <-time.After(200 * time.Millisecond):
+			}
+			must(t, c.cmd.Process.Signal(then))
+			select {
+			case <-ended:
+			case <-time.After(time.Minute):
+				t.Error("it does not end")
+			}
+		})
+	}
+}
+
+// stopped says whether every thread of a process is.
+func stopped(t *testing.T, pid int) bool {
+	t.Helper()
+	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid))
+	must(t, err)
+	for _, file := range threads {
+		stat, err := os.ReadFile(file)
+		must(t, err)
+		if !strings.Contains(string(stat), ") T ") {
+			return false
+		}
+	}
+	return len(threads) > 0
 }
 
 func soon(t *testing.T) context.Context {
