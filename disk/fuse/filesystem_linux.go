@@ -70,7 +70,8 @@ func (f *fileSystem) StatFs(_ <-chan struct{}, _ *gofuse.InHeader, out *gofuse.S
 // Open turns the page cache off: every write must reach the engine when the
 // loop device makes it, and every read must see what the engine holds, also
 // after a cut has changed it. Who only reads is asked for a flush when he closes
-// it: that is how a keeper waits, see Device.Keep. Nobody else shall wait for us.
+// it, which go-fuse answers: that is how a keeper waits, see Device.Keep. Nobody
+// else shall wait for us.
 func (f *fileSystem) Open(_ <-chan struct{}, in *gofuse.OpenIn, out *gofuse.OpenOut) gofuse.Status {
 	if in.NodeId != fileNode {
 		return gofuse.EISDIR
@@ -81,9 +82,6 @@ func (f *fileSystem) Open(_ <-chan struct{}, in *gofuse.OpenIn, out *gofuse.Open
 	}
 	return gofuse.OK
 }
-
-// Flush is a close, and has nothing to do with the disk's cache.
-func (f *fileSystem) Flush(<-chan struct{}, *gofuse.FlushIn) gofuse.Status { return gofuse.OK }
 
 func (f *fileSystem) OpenDir(<-chan struct{}, *gofuse.OpenIn, *gofuse.OpenOut) gofuse.Status {
 	return gofuse.OK
