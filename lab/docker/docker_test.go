@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/etcdlab/etcdlab/lab"
+	"github.com/etcdlab/etcdlab/lab/etcd/etcdtest"
 	"github.com/etcdlab/etcdlab/lab/spec"
 )
 
@@ -16,7 +17,7 @@ func TestLife(t *testing.T) {
 		if got := info(t, m); got.State != lab.StateRunning {
 			t.Errorf("%+v", got)
 		}
-		put(t, dial(t, l, i), "k", m.Name())
+		etcdtest.Put(t, dial(t, l, i), "k", m.Name())
 	}
 	again := f.up(t)
 	for i := range l.Members {

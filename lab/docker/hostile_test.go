@@ -11,6 +11,7 @@ import (
 
 	"github.com/etcdlab/etcdlab/disk"
 	"github.com/etcdlab/etcdlab/lab"
+	"github.com/etcdlab/etcdlab/lab/etcd/etcdtest"
 )
 
 // What somebody with the docker command can do to a lab; up brings it back, and
@@ -19,7 +20,7 @@ func TestHostile(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, 3, nil)
 	l := f.up(t)
-	put(t, dial(t, l, 0), "k", "v")
+	etcdtest.Put(t, dial(t, l, 0), "k", "v")
 	names := func(i int) string { return containerName(f.spec.Name, f.spec.Members[i].Name) }
 	back := func(doing string) {
 		t.Helper()

@@ -234,18 +234,6 @@ func dial(t testing.TB, l *lab.Lab, i int) *clientv3.Client {
 	return c
 }
 
-// put puts until it is acknowledged: on a busy machine the leader may change in
-// between, and then a put fails.
-func put(t testing.TB, c *clientv3.Client, key, value string) {
-	t.Helper()
-	until(t, "a put of "+key, func() bool {
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-		defer cancel()
-		_, err := c.Put(ctx, key, value)
-		return err == nil
-	})
-}
-
 func until(t testing.TB, what string, cond func() bool) {
 	t.Helper()
 	for end := time.Now().Add(time.Minute); !cond(); time.Sleep(5 * time.Millisecond) {

@@ -18,6 +18,7 @@ import (
 
 	"github.com/etcdlab/etcdlab/disk"
 	"github.com/etcdlab/etcdlab/lab"
+	"github.com/etcdlab/etcdlab/lab/etcd/etcdtest"
 	"github.com/etcdlab/etcdlab/lab/spec"
 )
 
@@ -61,22 +62,10 @@ func must(t *testing.T, err error) {
 	}
 }
 
-// put puts until it is acknowledged: on a busy machine the leader may change in
-// between, and then a put fails.
-func put(t *testing.T, c *clientv3.Client, key, value string) {
-	t.Helper()
-	until(t, "a put of "+key, func() bool {
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-		defer cancel()
-		_, err := c.Put(ctx, key, value)
-		return err == nil
-	})
-}
-
 func TestLifeOfALab(t *testing.T) {
 	f := newFixture(t, 3, nil)
 	l := f.up(t)
-	put(t, client(t, l, 0), "k", "v")
+	etcdtest.Put(t, client(t, l, 0), "k", "v")
 
 	var pids []int
 	for _, m := range l.Members {

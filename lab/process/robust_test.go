@@ -17,6 +17,7 @@ import (
 	"github.com/etcdlab/etcdlab/internal/netns"
 	"github.com/etcdlab/etcdlab/lab"
 	"github.com/etcdlab/etcdlab/lab/agent"
+	"github.com/etcdlab/etcdlab/lab/etcd/etcdtest"
 	"github.com/etcdlab/etcdlab/lab/spec"
 )
 
@@ -47,7 +48,7 @@ func until(t *testing.T, what string, cond func() bool) {
 func TestKillNine(t *testing.T) {
 	f := newFixture(t, 3, nil)
 	l := f.up(t)
-	put(t, client(t, l, 0), "k", "v")
+	etcdtest.Put(t, client(t, l, 0), "k", "v")
 	// At most a minority loses its un-flushed writes, so all must be there.
 	kill9(t, l.Members[0], true, false)
 	kill9(t, l.Members[1], false, true)

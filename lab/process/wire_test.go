@@ -15,6 +15,7 @@ import (
 
 	"github.com/etcdlab/etcdlab/lab"
 	"github.com/etcdlab/etcdlab/lab/agent"
+	"github.com/etcdlab/etcdlab/lab/etcd/etcdtest"
 	"github.com/etcdlab/etcdlab/lab/spec"
 )
 
@@ -83,7 +84,7 @@ func TestFileSystems(t *testing.T) {
 		t.Run(fs, func(t *testing.T) {
 			f := newFixture(t, 2, func(s *spec.Lab) { s.Disk.FS = fs })
 			l := f.up(t)
-			put(t, client(t, l, 0), "k", "v")
+			etcdtest.Put(t, client(t, l, 0), "k", "v")
 			for _, m := range l.Members {
 				start := time.Now()
 				_, err := can[lab.PowerCutter](t, m).Cut(f.ctx)

@@ -22,6 +22,7 @@ import (
 	"github.com/etcdlab/etcdlab/internal/blockio"
 	"github.com/etcdlab/etcdlab/lab"
 	"github.com/etcdlab/etcdlab/lab/agent"
+	"github.com/etcdlab/etcdlab/lab/etcd/etcdtest"
 	"github.com/etcdlab/etcdlab/lab/spec"
 )
 
@@ -61,18 +62,7 @@ func (o *one) must(err error) {
 
 func (o *one) put(key, value string) {
 	o.Helper()
-	// A guest that is emulated on a busy machine may be too slow for etcd's own
-	// time-outs once.
-	var err error
-	for end := time.Now().Add(3 * time.Minute); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
-		ctx, cancel := context.WithTimeout(o.ctx, 20*time.Second)
-		_, err = o.c.Put(ctx, key, value)
-		cancel()
-		if err == nil {
-			return
-		}
-	}
-	o.Fatalf("put %s: %v", key, err)
+	etcdtest.Put(o.T, o.c, key, value)
 }
 
 // serves waits until the key has the value.
