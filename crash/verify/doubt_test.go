@@ -125,7 +125,7 @@ var cases = map[string]func(m *mutant) want{
 		m.Final.Members[2] = history.FinalMember{Name: "m3", Error: "connection refused", Data: "stopped"}
 		m.Members[2].ConsistentIndex++
 		e := m.Members[2].Entries[0]
-		e.Index = m.Members[2].ConsistentIndex
+		e.Index, e.Term = m.Members[2].ConsistentIndex, m.Members[2].Term
 		m.Members[2].Entries = append(slices.Clip(m.Members[2].Entries), e)
 		return want{check: "recovery", member: "m2", only: true}
 	},

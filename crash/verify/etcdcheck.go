@@ -32,9 +32,9 @@ func (c *evidence) judgeEtcd(dir history.Dir) Check {
 				}
 			}
 		}
-		if m.store != nil && m.store.Report.DB.Alarms > 0 && len(told) == 0 {
+		if m.store != nil && len(m.store.Report.Shared.Alarms) > 0 && len(told) == 0 {
 			f.add(rankChanged, 0, func() Evidence {
-				return Evidence{Message: fmt.Sprintf("the db of %s holds %d alarms", m.name, m.store.Report.DB.Alarms), Member: m.name}
+				return Evidence{Message: fmt.Sprintf("the db of %s holds %d alarms", m.name, len(m.store.Report.Shared.Alarms)), Member: m.name}
 			})
 		}
 		noDisk, err := c.readLog(dir.Log(m.name), m.name, &f)

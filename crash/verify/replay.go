@@ -213,7 +213,7 @@ func (r *replay) apply(group []datadir.Revision) {
 		}
 		var c cell
 		if !g.Is(datadir.Tombstone) {
-			c = cell{value: g.Value, create: g.Create, mod: g.Main, version: g.Version, leased: g.Is(datadir.Leased), live: true}
+			c = cell{value: g.Value, create: g.Create, mod: g.Main, version: g.Version, leased: g.Lease != 0, live: true}
 		}
 		r.state.set(r.state.rank[r.ref.key(g)], c)
 	}

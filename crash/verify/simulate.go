@@ -83,13 +83,13 @@ func (s *simulation) matches(r *replay, group []datadir.Revision) (same bool, me
 		if g.Value != e.cell.value {
 			return false, ""
 		}
-		if g.Create != e.cell.create || g.Version != e.cell.version || g.Is(datadir.BadMod) || g.Is(datadir.Leased) {
+		if g.Create != e.cell.create || g.Version != e.cell.version || g.Is(datadir.BadMod) || g.Lease != 0 {
 			meta = fmt.Sprintf("%s has create revision %d and version %d, where the revisions before make it %d and %d",
 				r.t.key(r.ref.key(g)), g.Create, g.Version, e.cell.create, e.cell.version)
 			if g.Is(datadir.BadMod) {
 				meta += ", and a mod revision that is not its own"
 			}
-			if g.Is(datadir.Leased) {
+			if g.Lease != 0 {
 				meta += ", and a lease that nobody gave it"
 			}
 		}

@@ -102,6 +102,7 @@ func (d *dbReader) read(dir string) (err error) {
 		d.rep.DB.Error = err.Error()
 		d.problem("%v", err)
 	}
+	d.shared(tx)
 	d.pages(tx)
 	return nil
 }
@@ -129,9 +130,6 @@ func panicText(r any) string {
 }
 
 func (d *dbReader) meta(tx *bolt.Tx) {
-	if alarms := tx.Bucket([]byte("alarm")); alarms != nil {
-		_ = alarms.ForEach(func(_, _ []byte) error { d.rep.DB.Alarms++; return nil })
-	}
 	meta := tx.Bucket([]byte("meta"))
 	if meta == nil {
 		d.problem("there is no meta bucket")
@@ -233,10 +231,7 @@ func (d *dbReader) key(k, v []byte, hashing bool) error {
 
 func (d *dbReader) fill(r *Revision) {
 	kv := &d.kv
-	r.Value, r.Size, r.Create, r.Version = Hash(kv.value), uint32(len(kv.value)), kv.create, kv.version
-	if kv.lease != 0 {
-		r.Flags |= Leased
-	}
+	r.Value, r.Size, r.Create, r.Version, r.Lease = Hash(kv.value), uint32(len(kv.value)), kv.create, kv.version, kv.lease
 	if kv.mod != r.Main {
 		r.Flags |= BadMod
 	}

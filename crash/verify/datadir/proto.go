@@ -96,7 +96,7 @@ func (e *entry) parse(b []byte) error {
 }
 
 // hardState is raftpb.HardState.
-type hardState struct{ term, commit uint64 }
+type hardState struct{ term, vote, commit uint64 }
 
 func (h *hardState) parse(b []byte) error {
 	*h = hardState{}
@@ -104,6 +104,8 @@ func (h *hardState) parse(b []byte) error {
 		switch field {
 		case 1:
 			h.term = num
+		case 2:
+			h.vote = num
 		case 3:
 			h.commit = num
 		}

@@ -9,15 +9,27 @@ package datadir
 type Report struct {
 	Problems []Problem `json:"problems,omitempty"` // corruption, each a sentence
 	DB       DB        `json:"db"`
+	Shared   Shared    `json:"shared"`
 	WAL      WAL       `json:"wal"`
 	Snaps    []Snap    `json:"snaps,omitempty"` // *.snap and *.snap.broken, in order of name
 	SnapDBs  []uint64  `json:"snapDBs,omitempty"`
 }
 
+// Kinds of problems that a reader tells apart.
+const (
+	KindTerm = "term" // a hard state of an older term than the one before it
+	KindVote = "vote" // a second vote in one term
+
+	kindRecord = "record" // a damaged record of the log
+)
+
 // Problem is one finding and where it is.
 type Problem struct {
-	File    string `json:"file"` // relative to the data directory
-	Message string `json:"message"`
+	File    string  `json:"file"`             // relative to the data directory
+	Kind    string  `json:"kind,omitempty"`   // one word; "" where nobody needs to tell it apart
+	Page    *uint64 `json:"page,omitempty"`   // number, of the db
+	Offset  *int64  `json:"offset,omitempty"` // in bytes, from the file's begin
+	Message string  `json:"message"`
 }
 
 // DB is member/snap/db.
@@ -28,9 +40,8 @@ type DB struct {
 	Term            uint64 `json:"term"`
 	Scheduled       int64  `json:"scheduledCompact"` // 0: never compacted
 	Finished        int64  `json:"finishedCompact"`
-	Revision        int64  `json:"revision"` // what the store would restore as its current one
-	Keys            int    `json:"keys"`     // records of the key bucket
-	Alarms          int    `json:"alarms"`
+	Revision        int64  `json:"revision"`        // what the store would restore as its current one
+	Keys            int    `json:"keys"`            // records of the key bucket
 	Error           string `json:"error,omitempty"` // why not all of it could be read
 	HashRevision    int64  `json:"hashRevision"`    // 0: Hash is not set
 	Hash            uint32 `json:"hash"`            // HashKV at HashRevision, if never compacted
@@ -50,6 +61,7 @@ type WAL struct {
 	LastTerm  uint64    `json:"lastTerm"`
 	Commit    uint64    `json:"commit"` // of the last hard state written, which may lag
 	Term      uint64    `json:"term"`
+	Vote      uint64    `json:"vote"` // member ID; 0: none in that term
 	Snapshots []WALSnap `json:"snapshots,omitempty"`
 	Torn      bool      `json:"torn"` // the last record is cut off
 	TornFile  string    `json:"tornFile,omitempty"`
@@ -80,8 +92,7 @@ const (
 	Tombstone uint8 = 1 << iota
 	Foreign         // the key is outside the run's prefix; only Digest and Key are set
 	Named           // the value has a name of this run: Op, Client and N are set
-	Leased
-	BadMod // the record's own mod revision is not the bucket key's
+	BadMod          // the record's own mod revision is not the bucket key's
 )
 
 // Revision is one record of the key bucket.
@@ -91,6 +102,7 @@ type Revision struct {
 	Value   uint64 // Hash of the value
 	Create  int64
 	Version int64
+	Lease   int64 // ID; 0: none
 	Op      uint64
 	Key     uint32 // index into Store.Keys
 	Sub     uint32

@@ -75,6 +75,7 @@ func (e *encoder) revision(r *Revision, value []byte) {
 		b = binary.LittleEndian.AppendUint64(b, r.Value)
 		b = binary.AppendUvarint(b, uint64(r.Create))
 		b = binary.AppendUvarint(b, uint64(r.Version))
+		b = binary.AppendUvarint(b, uint64(r.Lease))
 		b = binary.AppendUvarint(b, uint64(r.Size))
 		if r.Is(Named) {
 			b = binary.AppendUvarint(b, r.Op)
@@ -220,7 +221,8 @@ func (d *streamReader) revision() (r Revision) {
 	r.Digest = d.fixed64()
 	if r.Flags&(Foreign|Tombstone) == 0 {
 		r.Value = d.fixed64()
-		r.Create, r.Version, r.Size = int64(d.uvarint()), int64(d.uvarint()), uint32(d.uvarint())
+		r.Create, r.Version = int64(d.uvarint()), int64(d.uvarint())
+		r.Lease, r.Size = int64(d.uvarint()), uint32(d.uvarint())
 		if r.Is(Named) {
 			r.Op = d.uvarint()
 			client := d.uvarint()

@@ -41,6 +41,7 @@ type walReader struct {
 	chained  bool // crc is known: the first segment left after a purge starts anywhere
 	metadata []byte
 	started  bool // an entry or a snapshot was read
+	state    hardState
 	entry    func(e *entry)
 }
 
@@ -48,6 +49,11 @@ type walReader struct {
 type segment struct {
 	seq, index uint64
 	name       string
+}
+
+// problemAt is a problem of the record at a byte of the segment.
+func (w *walReader) problemAt(pos int, kind, format string, args ...any) {
+	w.rep.Problems = append(w.rep.Problems, Problem{File: w.name, Kind: kind, Offset: new(int64(pos)), Message: fmt.Sprintf(format, args...)})
 }
 
 func (w *walReader) problem(format string, args ...any) {
@@ -194,7 +200,7 @@ func (w *walReader) segment(b []byte, last bool) bool {
 				w.tail(b, pos, bad.end)
 				return false
 			}
-			w.problem("record %d at byte %d is damaged: %s", w.rep.WAL.Records, pos, bad.reason)
+			w.problemAt(pos, kindRecord, "record %d at byte %d is damaged: %s", w.rep.WAL.Records, pos, bad.reason)
 			return false
 		}
 		if !w.record(&r, pos) {

@@ -10,27 +10,27 @@ func (w *walReader) record(r *record, pos int) bool {
 	switch r.kind {
 	case recCRC:
 		if w.chained && r.crc != w.crc {
-			w.problem("the segment's CRC at byte %d does not continue the one before it", pos)
+			w.problemAt(pos, kindRecord, "the segment's CRC at byte %d does not continue the one before it", pos)
 			return false
 		}
 		w.crc, w.chained = r.crc, true
 	case recMetadata:
 		if w.metadata != nil && !bytes.Equal(w.metadata, r.data) {
-			w.problem("the metadata at byte %d differ from those at the WAL's start", pos)
+			w.problemAt(pos, kindRecord, "the metadata at byte %d differ from those at the WAL's start", pos)
 			return false
 		}
 		w.metadata = bytes.Clone(r.data)
 	case recState:
 		var h hardState
 		if err := h.parse(r.data); err != nil {
-			w.problem("the hard state at byte %d is damaged: %v", pos, err)
+			w.problemAt(pos, kindRecord, "the hard state at byte %d is damaged: %v", pos, err)
 			return false
 		}
-		wal.Term, wal.Commit = h.term, h.commit
+		w.hardState(&h, pos)
 	case recSnapshot:
 		var s WALSnap
 		if err := s.parse(r.data); err != nil {
-			w.problem("the snapshot record at byte %d is damaged: %v", pos, err)
+			w.problemAt(pos, kindRecord, "the snapshot record at byte %d is damaged: %v", pos, err)
 			return false
 		}
 		wal.Snapshots = append(wal.Snapshots, s)
@@ -41,7 +41,7 @@ func (w *walReader) record(r *record, pos int) bool {
 	case recEntry:
 		return w.raftEntry(r, pos)
 	default:
-		w.problem("the record at byte %d is of the unknown type %d", pos, r.kind)
+		w.problemAt(pos, kindRecord, "the record at byte %d is of the unknown type %d", pos, r.kind)
 		return false
 	}
 	return true
@@ -51,11 +51,11 @@ func (w *walReader) raftEntry(r *record, pos int) bool {
 	wal := &w.rep.WAL
 	var e entry
 	if err := e.parse(r.data); err != nil || e.index == 0 {
-		w.problem("the entry at byte %d is damaged", pos)
+		w.problemAt(pos, kindRecord, "the entry at byte %d is damaged", pos)
 		return false
 	}
 	if (w.started || wal.FirstSeq == 0) && e.index > wal.Last+1 {
-		w.problem("entry %d at byte %d follows entry %d: entries are missing", e.index, pos, wal.Last)
+		w.problemAt(pos, kindRecord, "entry %d at byte %d follows entry %d: entries are missing", e.index, pos, wal.Last)
 		return false
 	}
 	if wal.First == 0 || e.index < wal.First {
@@ -64,4 +64,18 @@ func (w *walReader) raftEntry(r *record, pos int) bool {
 	wal.Last, wal.LastTerm, w.started = e.index, e.term, true
 	w.entry(&e)
 	return true
+}
+
+// hardState takes in what raft promised not to forget: a member whose term goes
+// back, or that votes for two in one term, can elect two leaders.
+func (w *walReader) hardState(h *hardState, pos int) {
+	was := w.state
+	switch {
+	case h.term < was.term:
+		w.problemAt(pos, KindTerm, "the hard state at byte %d is of term %d, after one of term %d: a member's term never goes back", pos, h.term, was.term)
+	case h.term == was.term && was.vote != 0 && h.vote != was.vote:
+		w.problemAt(pos, KindVote, "the hard state at byte %d votes for member %x in term %d, in which the member had voted for %x", pos, h.vote, h.term, was.vote)
+	}
+	w.state = *h
+	w.rep.WAL.Term, w.rep.WAL.Vote, w.rep.WAL.Commit = h.term, h.vote, h.commit
 }
