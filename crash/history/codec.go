@@ -1,267 +1,258 @@
 package history
 
-import (
-	"encoding/binary"
-	"errors"
-	"fmt"
-	"math"
-)
+import "fmt"
 
-// maxCount bounds every repeated field of an encoded operation. etcd itself
-// refuses transactions of more than 128 requests by default.
-const maxCount = 1 << 24
+// Field order is the format: a new field goes to the end, with a new version in
+// the file's header.
 
+// Flags of an operation.
 const (
-	flagSucceeded = 1 << 7
-	flagSerial    = 1 << 7
-	flagMore      = 1
+	opSucceeded = 1 << iota
+	opDenied
+	opCall
 )
 
-// appendOp appends the encoding of o to b. Field order is the format: a new
-// field goes to the end, with a new version in the file's header.
+// Flags of a request.
+const (
+	reqSerializable = 1 << iota
+	reqPrev
+	reqKeysOnly
+	reqCountOnly
+)
+
+// Flags of a result.
+const (
+	resMore = 1 << iota
+	resSucceeded
+)
+
+// maxDepth bounds nested transactions; etcd itself only bounds their size.
+const maxDepth = 8
+
 func appendOp(b []byte, o *Op) ([]byte, error) {
-	if o.Kind > KindTxn || o.Outcome > Failed {
-		return b, fmt.Errorf("encode operation %d: kind %d or outcome %d is unknown", o.ID, o.Kind, o.Outcome)
+	e := encoder{b: b}
+	e.op(o)
+	if e.err != nil {
+		return e.b, fmt.Errorf("encode operation %d: %w", o.ID, e.err)
 	}
-	head := byte(o.Kind) | byte(o.Outcome)<<1
-	if o.Succeeded {
-		head |= flagSucceeded
+	return e.b, nil
+}
+
+func (e *encoder) op(o *Op) {
+	e.enum(uint8(o.Kind), uint8(kinds), "kind")
+	e.enum(uint8(o.Outcome), uint8(Failed)+1, "outcome")
+	flags := flag(o.Succeeded, opSucceeded) | flag(o.Denied, opDenied) | flag(o.Call != nil, opCall)
+	e.byte(flags)
+	e.uvarint(o.ID)
+	e.varint(int64(o.Client))
+	e.string(o.Member)
+	e.string(o.User)
+	e.varint(o.Invoke)
+	e.varint(o.Return)
+	e.string(o.Error)
+	e.varint(o.Revision)
+	e.uvarint(o.RaftTerm)
+	e.uvarint(o.MemberID)
+	e.branches(&Branches{o.Compares, o.Then, o.Else}, 0)
+	e.results(o.Results, 0)
+	if o.Call != nil {
+		e.call(o.Call)
 	}
-	b = append(b, head)
-	b = binary.AppendUvarint(b, o.ID)
-	b = binary.AppendVarint(b, int64(o.Client))
-	b = appendString(b, o.Member)
-	b = binary.AppendVarint(b, o.Invoke)
-	b = binary.AppendVarint(b, o.Return)
-	b = appendString(b, o.Error)
-	b = binary.AppendVarint(b, o.Revision)
-	b = binary.AppendUvarint(b, o.RaftTerm)
-	b = binary.AppendUvarint(b, o.MemberID)
-	b = binary.AppendUvarint(b, uint64(len(o.Compares)))
-	for i := range o.Compares {
-		c := &o.Compares[i]
-		if c.Target > CompareMod || c.Result > NotEqual {
-			return b, fmt.Errorf("encode operation %d: compare %d is of an unknown kind", o.ID, i)
-		}
-		b = append(b, byte(c.Target)|byte(c.Result)<<4)
-		b = appendString(b, c.Key)
-		b = appendString(b, c.Value)
-		b = binary.AppendVarint(b, c.Number)
+}
+
+func (e *encoder) branches(t *Branches, depth int) {
+	if depth > maxDepth {
+		e.fail("transactions are nested too deeply")
+		return
 	}
-	for _, reqs := range [2][]Request{o.Then, o.Else} {
-		b = binary.AppendUvarint(b, uint64(len(reqs)))
-		for i := range reqs {
-			r := &reqs[i]
-			if r.Verb > Delete {
-				return b, fmt.Errorf("encode operation %d: request %d is of an unknown kind", o.ID, i)
+	e.uvarint(uint64(len(t.Compares)))
+	for i := range t.Compares {
+		c := &t.Compares[i]
+		e.enum(uint8(c.Target), uint8(compareTargets), "compare's target")
+		e.enum(uint8(c.Result), uint8(compareResults), "compare's result")
+		e.string(c.Key)
+		e.string(c.End)
+		e.value(c.Value)
+		e.varint(c.Number)
+	}
+	e.requests(t.Then, depth)
+	e.requests(t.Else, depth)
+}
+
+func (e *encoder) requests(reqs []Request, depth int) {
+	e.uvarint(uint64(len(reqs)))
+	for i := range reqs {
+		r := &reqs[i]
+		e.enum(uint8(r.Verb), uint8(verbs), "verb")
+		if r.Verb == Txn {
+			if r.Txn == nil {
+				e.fail("a nested transaction without branches")
+				return
 			}
-			head := byte(r.Verb)
-			if r.Serializable {
-				head |= flagSerial
-			}
-			b = append(b, head)
-			b = appendString(b, r.Key)
-			b = appendString(b, r.End)
-			b = appendString(b, r.Value)
-			b = binary.AppendVarint(b, r.Revision)
-			b = binary.AppendVarint(b, r.Limit)
+			e.branches(r.Txn, depth+1)
+			continue
+		}
+		e.string(r.Key)
+		e.string(r.End)
+		switch r.Verb {
+		case Put:
+			e.byte(flag(r.Prev, reqPrev))
+			e.value(r.Value)
+			e.varint(r.Lease)
+		case Delete:
+			e.byte(flag(r.Prev, reqPrev))
+		case Range:
+			e.byte(flag(r.Serializable, reqSerializable) | flag(r.KeysOnly, reqKeysOnly) | flag(r.CountOnly, reqCountOnly))
+			e.varint(r.Revision)
+			e.varint(r.Limit)
+			e.enum(uint8(r.Order), uint8(orders), "order")
+			e.enum(uint8(r.Sort), uint8(targets), "sort target")
 		}
 	}
-	b = binary.AppendUvarint(b, uint64(len(o.Results)))
-	for i := range o.Results {
-		b = appendResult(b, &o.Results[i])
-	}
-	return b, nil
 }
 
-func appendResult(b []byte, r *Result) []byte {
-	more := byte(0)
-	if r.More {
-		more = flagMore
+func (e *encoder) results(results []Result, depth int) {
+	if depth > maxDepth {
+		e.fail("answers are nested too deeply")
+		return
 	}
-	b = append(b, more)
-	b = binary.AppendVarint(b, r.Count)
-	b = binary.AppendVarint(b, r.Deleted)
-	b = binary.AppendUvarint(b, uint64(len(r.KVs)))
-	for i := range r.KVs {
-		kv := &r.KVs[i]
-		b = appendString(b, kv.Key)
-		b = appendString(b, kv.Value)
-		b = binary.AppendVarint(b, kv.CreateRevision)
-		b = binary.AppendVarint(b, kv.ModRevision)
-		b = binary.AppendVarint(b, kv.Version)
-		b = binary.AppendVarint(b, kv.Lease)
+	e.uvarint(uint64(len(results)))
+	for i := range results {
+		r := &results[i]
+		e.byte(flag(r.More, resMore) | flag(r.Succeeded, resSucceeded))
+		e.varint(r.Count)
+		e.varint(r.Deleted)
+		e.uvarint(uint64(len(r.KVs)))
+		for j := range r.KVs {
+			e.kv(&r.KVs[j])
+		}
+		e.results(r.Results, depth+1)
 	}
-	return b
 }
 
-func appendString(b []byte, s string) []byte {
-	return append(binary.AppendUvarint(b, uint64(len(s))), s...)
-}
-
-var errShort = errors.New("the encoding ends too early or a field is out of range")
-
-// decoder takes an operation apart. Strings are slices of one string per
-// operation, except keys and members, which are interned: there are few of
-// them and they are in every operation.
-type decoder struct {
-	rest   string
-	bad    bool
-	intern map[string]string
+func (e *encoder) call(c *Call) {
+	e.varint(c.Lease)
+	e.varint(c.TTL)
+	e.varint(c.Granted)
+	e.varint(c.Revision)
+	e.varint(c.CompactRevision)
+	e.uvarint(uint64(c.Hash))
+	e.byte(flag(c.Physical, 1))
+	for _, s := range [...]string{c.Name, c.Key, c.End, c.Value, c.Method, c.Role, c.Permission} {
+		e.string(s)
+	}
+	e.varint(c.Size)
+	e.uvarint(c.Leader)
+	e.uvarint(c.Index)
+	e.uvarint(uint64(len(c.List)))
+	for _, s := range c.List {
+		e.string(s)
+	}
 }
 
 // decode fills op from payload, reusing its slices.
 func (d *decoder) decode(payload []byte, op *Op) error {
-	d.rest, d.bad = string(payload), false
-	head := d.byte()
-	op.Kind, op.Outcome, op.Succeeded = Kind(head&1), Outcome(head>>1&3), head&flagSucceeded != 0
-	if head&^byte(flagSucceeded) > 7 || op.Outcome > Failed {
-		d.bad = true
-	}
+	d.begin(payload)
+	op.Kind = Kind(d.enum(uint8(kinds)))
+	op.Outcome = Outcome(d.enum(uint8(Failed) + 1))
+	flags := d.flags(opSucceeded | opDenied | opCall)
+	op.Succeeded, op.Denied = flags&opSucceeded != 0, flags&opDenied != 0
 	op.ID = d.uvarint()
-	client := d.varint()
-	if client != int64(int32(client)) {
-		d.bad = true
-	}
-	op.Client = int32(client)
-	op.Member = d.name()
+	op.Client = d.int32()
+	op.Member, op.User = d.name(), d.name()
 	op.Invoke, op.Return = d.varint(), d.varint()
 	op.Error = d.string()
 	op.Revision = d.varint()
 	op.RaftTerm, op.MemberID = d.uvarint(), d.uvarint()
-	op.Compares = grow(op.Compares, d.count())
-	for i := range op.Compares {
-		op.Compares[i] = d.compare()
+	op.Compares, op.Then, op.Else = d.compares(op.Compares), d.requests(op.Then, 0), d.requests(op.Else, 0)
+	op.Results = d.results(op.Results, 0)
+	op.Call = nil
+	if flags&opCall != 0 {
+		op.Call = d.call()
 	}
-	op.Then = d.requests(op.Then)
-	op.Else = d.requests(op.Else)
-	op.Results = grow(op.Results, d.count())
-	for i := range op.Results {
-		d.result(&op.Results[i])
-	}
-	if d.bad || d.rest != "" {
-		return errShort
-	}
-	return nil
+	return d.end()
 }
 
-func (d *decoder) compare() Compare {
-	head := d.byte()
-	c := Compare{Target: CompareTarget(head & 15), Result: CompareResult(head >> 4)}
-	if c.Target > CompareMod || c.Result > NotEqual {
-		d.bad = true
+func (d *decoder) compares(cs []Compare) []Compare {
+	cs = grow(cs, d.count())
+	for i := range cs {
+		cs[i] = Compare{
+			Target: CompareTarget(d.enum(uint8(compareTargets))), Result: CompareResult(d.enum(uint8(compareResults))),
+			Key: d.name(), End: d.name(), Value: d.value(), Number: d.varint(),
+		}
 	}
-	c.Key, c.Value, c.Number = d.name(), d.string(), d.varint()
-	return c
+	return cs
 }
 
-func (d *decoder) requests(reqs []Request) []Request {
+func (d *decoder) requests(reqs []Request, depth int) []Request {
 	reqs = grow(reqs, d.count())
 	for i := range reqs {
-		head := d.byte()
-		r := Request{Verb: Verb(head &^ flagSerial), Serializable: head&flagSerial != 0}
-		if r.Verb > Delete {
-			d.bad = true
+		r := Request{Verb: Verb(d.enum(uint8(verbs)))}
+		if r.Verb == Txn {
+			if depth++; depth > maxDepth {
+				d.bad = true
+				return reqs[:i]
+			}
+			r.Txn = &Branches{Compares: d.compares(nil), Then: d.requests(nil, depth), Else: d.requests(nil, depth)}
+			depth--
+			reqs[i] = r
+			continue
 		}
-		r.Key, r.End, r.Value = d.name(), d.name(), d.string()
-		r.Revision, r.Limit = d.varint(), d.varint()
+		r.Key, r.End = d.name(), d.name()
+		switch r.Verb {
+		case Put:
+			r.Prev = d.flags(reqPrev) != 0
+			r.Value, r.Lease = d.value(), d.varint()
+		case Delete:
+			r.Prev = d.flags(reqPrev) != 0
+		case Range:
+			flags := d.flags(reqSerializable | reqKeysOnly | reqCountOnly)
+			r.Serializable, r.KeysOnly, r.CountOnly = flags&reqSerializable != 0, flags&reqKeysOnly != 0, flags&reqCountOnly != 0
+			r.Revision, r.Limit = d.varint(), d.varint()
+			r.Order, r.Sort = Order(d.enum(uint8(orders))), Target(d.enum(uint8(targets)))
+		}
 		reqs[i] = r
 	}
 	return reqs
 }
 
-func (d *decoder) result(r *Result) {
-	more := d.byte()
-	if more > flagMore {
+func (d *decoder) results(results []Result, depth int) []Result {
+	n := d.count()
+	if n > 0 && depth > maxDepth {
 		d.bad = true
+		return nil
 	}
-	r.More = more == flagMore
-	r.Count, r.Deleted = d.varint(), d.varint()
-	r.KVs = grow(r.KVs, d.count())
-	for i := range r.KVs {
-		r.KVs[i] = KV{
-			Key: d.name(), Value: d.string(),
-			CreateRevision: d.varint(), ModRevision: d.varint(), Version: d.varint(), Lease: d.varint(),
+	results = grow(results, n)
+	for i := range results {
+		r := &results[i]
+		flags := d.flags(resMore | resSucceeded)
+		r.More, r.Succeeded = flags&resMore != 0, flags&resSucceeded != 0
+		r.Count, r.Deleted = d.varint(), d.varint()
+		r.KVs = grow(r.KVs, d.count())
+		for j := range r.KVs {
+			d.kv(&r.KVs[j])
 		}
+		r.Results = d.results(r.Results, depth+1)
 	}
+	return results
 }
 
-// grow gives a slice of n elements; nil for none, as an Op is written by hand.
-func grow[T any](s []T, n int) []T {
-	if n == 0 {
-		if s == nil {
-			return nil
-		}
-		return s[:0]
+func (d *decoder) call() *Call {
+	c := &Call{
+		Lease: d.varint(), TTL: d.varint(), Granted: d.varint(), Revision: d.varint(), CompactRevision: d.varint(),
 	}
-	if cap(s) < n {
-		return append(s[:cap(s)], make([]T, n-cap(s))...)
-	}
-	return s[:n]
-}
-
-func (d *decoder) byte() byte {
-	if d.bad || d.rest == "" {
+	hash := d.uvarint()
+	if c.Hash = uint32(hash); uint64(c.Hash) != hash {
 		d.bad = true
-		return 0
 	}
-	c := d.rest[0]
-	d.rest = d.rest[1:]
+	c.Physical = d.flags(1) != 0
+	for _, s := range [...]*string{&c.Name, &c.Key, &c.End, &c.Value, &c.Method, &c.Role, &c.Permission} {
+		*s = d.name()
+	}
+	c.Size, c.Leader, c.Index = d.varint(), d.uvarint(), d.uvarint()
+	c.List = grow(c.List, d.count())
+	for i := range c.List {
+		c.List[i] = d.string()
+	}
 	return c
-}
-
-func (d *decoder) uvarint() uint64 {
-	var x uint64
-	for shift := 0; shift < 64; shift += 7 {
-		c := d.byte()
-		if shift == 63 && c > 1 {
-			d.bad = true
-		}
-		x |= uint64(c&0x7f) << shift
-		if c < 0x80 {
-			return x
-		}
-	}
-	d.bad = true
-	return 0
-}
-
-func (d *decoder) varint() int64 {
-	u := d.uvarint()
-	return int64(u>>1) ^ -int64(u&1)
-}
-
-// count reads the length of a repeated field. An element takes at least one
-// byte, so a length beyond the rest is a lie that must not be allocated.
-func (d *decoder) count() int {
-	n := d.uvarint()
-	if d.bad || n > maxCount || n > uint64(len(d.rest)) {
-		d.bad = true
-		return 0
-	}
-	return int(n)
-}
-
-func (d *decoder) string() string {
-	n := d.uvarint()
-	if d.bad || n > math.MaxInt32 || n > uint64(len(d.rest)) {
-		d.bad = true
-		return ""
-	}
-	s := d.rest[:n]
-	d.rest = d.rest[n:]
-	return s
-}
-
-func (d *decoder) name() string {
-	s := d.string()
-	if s == "" {
-		return ""
-	}
-	if known, ok := d.intern[s]; ok {
-		return known
-	}
-	s = string(append([]byte(nil), s...)) // not a slice of the whole operation
-	d.intern[s] = s
-	return s
 }

@@ -11,44 +11,107 @@ import (
 	"testing"
 )
 
-func randomOp(r *rand.Rand, id uint64) Op {
-	str := func(n int) string {
-		b := make([]byte, r.IntN(n))
-		for i := range b {
-			b[i] = byte(r.Uint32())
-		}
+// maker makes up records.
+type maker struct{ *rand.Rand }
+
+func (r maker) str(n int) string {
+	b := make([]byte, r.IntN(n))
+	for i := range b {
+		b[i] = byte(r.Uint32())
+	}
+	return string(b)
+}
+
+func (r maker) num() int64 { return int64(r.Uint64()) >> r.IntN(64) }
+
+func (r maker) flip() bool { return r.IntN(2) == 0 }
+
+// value is what a run writes, or something else.
+func (r maker) value() string {
+	v := Value("0123456789abcdef", int32(r.Uint32()), r.Uint64(), r.IntN(9), r.IntN(300))
+	switch r.IntN(4) {
+	case 0:
+		return r.str(300)
+	case 1:
+		b := []byte(v)
+		b[r.IntN(len(b))] ^= 1
 		return string(b)
 	}
-	num := func() int64 { return int64(r.Uint64()) >> r.IntN(64) }
-	reqs := func() []Request {
-		var rs []Request
-		for range r.IntN(4) {
-			rs = append(rs, Request{
-				Verb: Verb(r.IntN(3)), Key: str(20), End: str(20), Value: str(300),
-				Revision: num(), Limit: num(), Serializable: r.IntN(2) == 0,
-			})
-		}
-		return rs
-	}
-	o := Op{
-		ID: id, Client: int32(r.Uint32()), Member: str(5), Kind: Kind(r.IntN(2)),
-		Then: reqs(), Else: reqs(), Invoke: num(), Return: num(), Outcome: Outcome(r.IntN(3)), Error: str(40),
-		Revision: num(), RaftTerm: r.Uint64(), MemberID: r.Uint64(), Succeeded: r.IntN(2) == 0,
-	}
+	return v
+}
+
+func (r maker) kv() KV {
+	return KV{Key: r.str(20), Value: r.value(), CreateRevision: r.num(), ModRevision: r.num(), Version: r.num(), Lease: r.num()}
+}
+
+func (r maker) compares() (cs []Compare) {
 	for range r.IntN(3) {
-		o.Compares = append(o.Compares, Compare{
-			Key: str(20), Target: CompareTarget(r.IntN(4)), Result: CompareResult(r.IntN(4)), Value: str(50), Number: num(),
+		cs = append(cs, Compare{
+			Key: r.str(20), End: r.str(3), Target: CompareTarget(r.IntN(int(compareTargets))), Result: CompareResult(r.IntN(int(compareResults))),
+			Value: r.value(), Number: r.num(),
 		})
 	}
+	return cs
+}
+
+func (r maker) requests(depth int) (rs []Request) {
 	for range r.IntN(4) {
-		var res Result
-		for range r.IntN(4) {
-			res.KVs = append(res.KVs, KV{Key: str(20), Value: str(100), CreateRevision: num(), ModRevision: num(), Version: num(), Lease: num()})
+		q := Request{Verb: Verb(r.IntN(int(verbs))), Key: r.str(20), End: r.str(20)}
+		switch q.Verb {
+		case Put:
+			q.Value, q.Lease, q.Prev = r.value(), r.num(), r.flip()
+		case Delete:
+			q.Prev = r.flip()
+		case Range:
+			q.Revision, q.Limit, q.Serializable, q.KeysOnly, q.CountOnly = r.num(), r.num(), r.flip(), r.flip(), r.flip()
+			q.Order, q.Sort = Order(r.IntN(int(orders))), Target(r.IntN(int(targets)))
+		case Txn:
+			if depth == 2 {
+				continue
+			}
+			q = Request{Verb: Txn, Txn: &Branches{r.compares(), r.requests(depth + 1), r.requests(depth + 1)}}
 		}
-		res.Count, res.More, res.Deleted = num(), r.IntN(2) == 0, num()
-		o.Results = append(o.Results, res)
+		rs = append(rs, q)
 	}
-	return o
+	return rs
+}
+
+func (r maker) results(depth int) (results []Result) {
+	for range r.IntN(4) {
+		res := Result{Count: r.num(), More: r.flip(), Deleted: r.num(), Succeeded: r.flip()}
+		for range r.IntN(4) {
+			res.KVs = append(res.KVs, r.kv())
+		}
+		if depth < 2 {
+			res.Results = r.results(depth + 1)
+		}
+		results = append(results, res)
+	}
+	return results
+}
+
+func (r maker) call() *Call {
+	if r.flip() {
+		return nil
+	}
+	c := &Call{
+		Lease: r.num(), TTL: r.num(), Granted: r.num(), Revision: r.num(), CompactRevision: r.num(), Hash: r.Uint32(), Physical: r.flip(),
+		Name: r.str(5), Key: r.str(5), End: r.str(5), Value: r.str(5), Method: r.str(5), Role: r.str(5), Permission: r.str(5),
+		Size: r.num(), Leader: r.Uint64(), Index: r.Uint64(),
+	}
+	for range r.IntN(3) {
+		c.List = append(c.List, r.str(5))
+	}
+	return c
+}
+
+func randomOp(rnd *rand.Rand, id uint64) Op {
+	r := maker{rnd}
+	return Op{
+		ID: id, Client: int32(r.Uint32()), Member: r.str(5), User: r.str(5), Kind: Kind(r.IntN(int(kinds))), Compares: r.compares(),
+		Then: r.requests(0), Else: r.requests(0), Invoke: r.num(), Return: r.num(), Outcome: Outcome(r.IntN(3)), Denied: r.flip(),
+		Error: r.str(40), Revision: r.num(), RaftTerm: r.Uint64(), MemberID: r.Uint64(), Succeeded: r.flip(), Results: r.results(0), Call: r.call(),
+	}
 }
 
 func randomOps(seed uint64, n int) []Op {
@@ -134,11 +197,14 @@ func TestReuse(t *testing.T) {
 
 func TestRefusesUnknownEnums(t *testing.T) {
 	for name, op := range map[string]Op{
-		"kind":    {Kind: 2},
+		"kind":    {Kind: kinds},
 		"outcome": {Outcome: 3},
-		"verb":    {Then: []Request{{Verb: 3}}},
-		"target":  {Compares: []Compare{{Target: 4}}},
-		"result":  {Compares: []Compare{{Result: 4}}},
+		"nested":  {Then: []Request{{Verb: Txn}}},
+		"order":   {Then: []Request{{Verb: Range, Order: orders}}},
+		"sort":    {Then: []Request{{Verb: Range, Sort: targets}}},
+		"verb":    {Then: []Request{{Verb: verbs}}},
+		"target":  {Compares: []Compare{{Target: compareTargets}}},
+		"result":  {Compares: []Compare{{Result: compareResults}}},
 	} {
 		w, _ := NewWriter(io.Discard)
 		if err := w.Append(&op); err == nil {

@@ -9,8 +9,8 @@ import (
 	"io"
 )
 
-// Reader reads a history from its beginning.
-type Reader struct {
+// logReader reads a log from its beginning.
+type logReader struct {
 	r         *bufio.Reader
 	dec       decoder
 	buf       []byte
@@ -30,27 +30,39 @@ func (e *CorruptError) Error() string {
 	return fmt.Sprintf("history is corrupt at byte %d: %s", e.Offset, e.Reason)
 }
 
-// NewReader checks the header of r.
-func NewReader(r io.Reader) (*Reader, error) {
-	h := &Reader{r: bufio.NewReaderSize(r, 256<<10), off: int64(len(header))}
+func (h *logReader) begin(r io.Reader, header string) error {
+	h.r, h.off = bufio.NewReaderSize(r, 256<<10), int64(len(header))
 	h.dec.intern = make(map[string]string)
-	var head [len(header)]byte
-	n, err := io.ReadFull(h.r, head[:])
+	head := make([]byte, len(header))
+	n, err := io.ReadFull(h.r, head)
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		if string(head[:n]) != header[:n] {
-			return nil, &CorruptError{Reason: "this is not a history"}
+			return &CorruptError{Reason: "this is not a history"}
 		}
 		h.done, h.truncated = true, true // killed before the first flush
-		return h, nil
+		return nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("read the history's header: %w", err)
+		return fmt.Errorf("read the history's header: %w", err)
 	}
-	if string(head[:len(head)-1]) != header[:len(header)-1] {
-		return nil, &CorruptError{Reason: "this is not a history"}
+	last := len(header) - 1
+	if string(head[:last]) != header[:last] {
+		return &CorruptError{Reason: "this is not a history"}
 	}
-	if head[len(head)-1] != header[len(header)-1] {
-		return nil, &CorruptError{Reason: fmt.Sprintf("its format is version %d, and only version %d can be read", head[len(head)-1], header[len(header)-1])}
+	if head[last] != header[last] {
+		return &CorruptError{Reason: fmt.Sprintf("its format is version %d, and only version %d can be read", head[last], header[last])}
+	}
+	return nil
+}
+
+// Reader reads a history from its beginning.
+type Reader struct{ logReader }
+
+// NewReader checks the header of r.
+func NewReader(r io.Reader) (*Reader, error) {
+	h := new(Reader)
+	if err := h.begin(r, header); err != nil {
+		return nil, err
 	}
 	return h, nil
 }
@@ -59,6 +71,27 @@ func NewReader(r io.Reader) (*Reader, error) {
 // op's own. It returns io.EOF after the last one, and *CorruptError when the
 // file is damaged in a way that ending early cannot explain.
 func (h *Reader) Next(op *Op) error {
+	return h.next(func(payload []byte) error { return h.dec.decode(payload, op) })
+}
+
+// WatchReader reads a log of watches from its beginning.
+type WatchReader struct{ logReader }
+
+// NewWatchReader checks the header of r.
+func NewWatchReader(r io.Reader) (*WatchReader, error) {
+	h := new(WatchReader)
+	if err := h.begin(r, watchHeader); err != nil {
+		return nil, err
+	}
+	return h, nil
+}
+
+// Next fills rec with the next record, as Reader.Next does.
+func (h *WatchReader) Next(rec *WatchRecord) error {
+	return h.next(func(payload []byte) error { return h.dec.decodeWatch(payload, rec) })
+}
+
+func (h *logReader) next(decode func([]byte) error) error {
 	if h.done {
 		return io.EOF
 	}
@@ -77,7 +110,7 @@ func (h *Reader) Next(op *Op) error {
 	if size == 0 {
 		return h.end(start, frame)
 	}
-	if err := h.dec.decode(payload, op); err != nil {
+	if err := decode(payload); err != nil {
 		h.done = true
 		return &CorruptError{Offset: start, Reason: err.Error()}
 	}
@@ -87,14 +120,14 @@ func (h *Reader) Next(op *Op) error {
 
 // Truncated says, after io.EOF, that the end mark is missing: operations were
 // lost when the writer was killed, or are still being written.
-func (h *Reader) Truncated() bool { return h.truncated }
+func (h *logReader) Truncated() bool { return h.truncated }
 
 // Offset is the position of the next frame, in bytes from the file's start.
-func (h *Reader) Offset() int64 { return h.off }
+func (h *logReader) Offset() int64 { return h.off }
 
 // frame reads the next frame whole, with a valid CRC. io.EOF means a clean or
 // a torn end; the end mark is a frame of size 0 whose bytes include the count.
-func (h *Reader) frame() (frame []byte, size int, err error) {
+func (h *logReader) frame() (frame []byte, size int, err error) {
 	buf := h.buf[:0]
 	length, buf, err := h.uvarint(buf)
 	if err != nil {
@@ -128,7 +161,7 @@ func (h *Reader) frame() (frame []byte, size int, err error) {
 	return buf, int(length), nil
 }
 
-func (h *Reader) uvarint(buf []byte) (uint64, []byte, error) {
+func (h *logReader) uvarint(buf []byte) (uint64, []byte, error) {
 	var x uint64
 	for shift := 0; ; shift += 7 {
 		c, err := h.r.ReadByte()
@@ -149,7 +182,7 @@ func (h *Reader) uvarint(buf []byte) (uint64, []byte, error) {
 // short judges a frame that the file's end cut off. A killed writer leaves a
 // prefix of what it wrote, so whole frames after the cut one can only mean that
 // its length was damaged.
-func (h *Reader) short(rest []byte, err error) error {
+func (h *logReader) short(rest []byte, err error) error {
 	if !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
 		var corrupt *CorruptError
 		if errors.As(err, &corrupt) {
@@ -168,11 +201,11 @@ func (h *Reader) short(rest []byte, err error) error {
 	return io.EOF
 }
 
-func (h *Reader) end(start int64, frame []byte) error {
+func (h *logReader) end(start int64, frame []byte) error {
 	h.done = true
 	count, _ := binary.Uvarint(frame[1:])
 	if count != h.count {
-		return &CorruptError{Offset: start, Reason: fmt.Sprintf("the end mark counts %d operations, the file holds %d", count, h.count)}
+		return &CorruptError{Offset: start, Reason: fmt.Sprintf("the end mark counts %d records, the file holds %d", count, h.count)}
 	}
 	if _, err := h.r.ReadByte(); !errors.Is(err, io.EOF) {
 		return &CorruptError{Offset: h.off, Reason: "there are bytes after the end mark"}

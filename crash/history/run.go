@@ -4,6 +4,7 @@ package history
 const (
 	FileRun     = "run.json"
 	FileOps     = "history.bin"
+	FileWatches = "watch.bin"
 	FileEvents  = "events.jsonl"
 	FileFinal   = "final.json"
 	FileVerdict = "verdict.json"
@@ -32,13 +33,17 @@ type Run struct {
 	Policy   string   `json:"policy,omitempty"`
 	Clients  int      `json:"clients"`
 	Rate     float64  `json:"rate,omitempty"` // operations a second; 0 is saturated
-	Prefix   string   `json:"prefix"`         // of every key the run writes
-	Start    int64    `json:"start"`          // nanoseconds of CLOCK_MONOTONIC
-	Wall     string   `json:"wall"`           // the same instant, RFC 3339 UTC
-	Base     Base     `json:"base"`
-	Command  string   `json:"command"` // reproduces the run
-	Tool     string   `json:"tool"`    // etcdlab's version
-	Kernel   string   `json:"kernel"`
+	Traffic  string   `json:"traffic,omitempty"`
+	// ClockUncertainty is how far the clocks that stamped the evidence may have
+	// been apart, in nanoseconds; 0 on one machine, which has one clock.
+	ClockUncertainty int64  `json:"clockUncertainty,omitempty"`
+	Prefix           string `json:"prefix"` // of every key the run writes
+	Start            int64  `json:"start"`  // nanoseconds of CLOCK_MONOTONIC
+	Wall             string `json:"wall"`   // the same instant, RFC 3339 UTC
+	Base             Base   `json:"base"`
+	Command          string `json:"command"` // reproduces the run
+	Tool             string `json:"tool"`    // etcdlab's version
+	Kernel           string `json:"kernel"`
 }
 
 // Member is one member of the run's lab.

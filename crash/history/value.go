@@ -12,7 +12,11 @@ const filler = "etcdlab-0123456789-"
 // Value is the unique value of request n of an operation: its name, padded to
 // size bytes. The name is never cut, so a value may be longer than size.
 func Value(runID string, client int32, opID uint64, n, size int) string {
-	b := make([]byte, 0, max(size, len(runID)+48))
+	return string(appendValue(make([]byte, 0, max(size, len(runID)+48)), runID, client, opID, n, size))
+}
+
+func appendValue(b []byte, runID string, client int32, opID uint64, n, size int) []byte {
+	size += len(b)
 	b = append(b, runID...)
 	b = append(b, '/')
 	b = strconv.AppendInt(b, int64(client), 10)
@@ -24,7 +28,31 @@ func Value(runID string, client int32, opID uint64, n, size int) string {
 	for from := int(opID % uint64(len(filler))); len(b) < size; from = 0 {
 		b = append(b, filler[from:min(len(filler), from+size-len(b))]...)
 	}
-	return string(b)
+	return b
+}
+
+// maxValue bounds the values that the history keeps by their name alone; etcd
+// refuses requests of more than 1.5 MiB by default.
+const maxValue = 16 << 20
+
+// made says whether v is what Value gives for the name and v's length.
+func (n ValueName) made(v string) bool {
+	var head [128]byte
+	if len(n.RunID) > 64 {
+		return false
+	}
+	b := appendValue(head[:0], n.RunID, n.Client, n.Op, n.N, 0)
+	if rest, ok := strings.CutPrefix(v, string(b)); ok {
+		for from := int(n.Op % uint64(len(filler))); rest != ""; from = 0 {
+			part := filler[from:min(len(filler), from+len(rest))]
+			if !strings.HasPrefix(rest, part) {
+				return false
+			}
+			rest = rest[len(part):]
+		}
+		return true
+	}
+	return false
 }
 
 // ValueName is who wrote a value.

@@ -10,25 +10,26 @@ import (
 	"sync"
 )
 
-// header begins every history.bin: a magic that no text file begins with, and
-// the format's version.
-const header = "\x89etcdlab history\n\x01"
+// Headers begin every history.bin and watch.bin: a magic that no text file
+// begins with, and the format's version. They are equally long.
+const (
+	header      = "\x89etcdlab history\n\x02"
+	watchHeader = "\x89etcdlab watches\n\x02"
+)
 
-// maxFrame bounds one encoded operation. etcd's own limit is 1.5 MiB a request
+// maxFrame bounds one encoded record. etcd's own limit is 1.5 MiB a request
 // by default; answers to ranges are larger.
 const maxFrame = 1 << 30
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// Writer appends operations to a history. It is safe for use by many clients
-// at once.
+// log appends records to a file. It is safe for use by many clients at once.
 //
-// The file is the header, then one frame per operation: a uvarint length, the
-// operation, and the CRC-32C of both in little-endian order. A length of zero
-// is the end mark: a uvarint count of the operations and the same CRC. Only the
-// end mark says that nothing is missing, so a history is complete only after
-// Close.
-type Writer struct {
+// The file is the header, then one frame per record: a uvarint length, the
+// record, and the CRC-32C of both in little-endian order. A length of zero is
+// the end mark: a uvarint count of the records and the same CRC. Only the end
+// mark says that nothing is missing, so a log is complete only after Close.
+type log struct {
 	mu    sync.Mutex
 	w     *bufio.Writer
 	buf   []byte
@@ -36,35 +37,61 @@ type Writer struct {
 	err   error // the first; a history with a gap must not go on
 }
 
+func (h *log) begin(w io.Writer, header string) error {
+	h.w = bufio.NewWriterSize(w, 256<<10)
+	if _, err := h.w.WriteString(header); err != nil {
+		return fmt.Errorf("write the history's header: %w", err)
+	}
+	return nil
+}
+
+// Writer appends operations to a history.
+type Writer struct{ log }
+
 // NewWriter starts a history on w with its header, unflushed.
 func NewWriter(w io.Writer) (*Writer, error) {
-	h := &Writer{w: bufio.NewWriterSize(w, 256<<10)}
-	if _, err := h.w.WriteString(header); err != nil {
-		return nil, fmt.Errorf("write the history's header: %w", err)
-	}
-	return h, nil
+	h := new(Writer)
+	return h, h.begin(w, header)
+}
+
+// Append adds one operation to the buffer. The operation may be reused after.
+func (h *Writer) Append(op *Op) error {
+	return h.append(func(b []byte) ([]byte, error) { return appendOp(b, op) })
+}
+
+// WatchWriter appends records of watches to their log.
+type WatchWriter struct{ log }
+
+// NewWatchWriter starts a log of watches on w with its header, unflushed.
+func NewWatchWriter(w io.Writer) (*WatchWriter, error) {
+	h := new(WatchWriter)
+	return h, h.begin(w, watchHeader)
+}
+
+// Append adds one record to the buffer. The record may be reused after.
+func (h *WatchWriter) Append(r *WatchRecord) error {
+	return h.append(func(b []byte) ([]byte, error) { return appendWatch(b, r) })
 }
 
 var errClosed = errors.New("the history is closed")
 
-// Append adds one operation to the buffer. The operation may be reused after.
-func (h *Writer) Append(op *Op) error {
+func (h *log) append(encode func([]byte) ([]byte, error)) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.err != nil {
 		return h.err
 	}
-	// Room for the length is left before the operation: a uvarint of a frame
+	// Room for the length is left before the record: a uvarint of a frame
 	// takes at most five bytes.
 	const room = 5
-	buf, err := appendOp(append(h.buf[:0], make([]byte, room)...), op)
+	buf, err := encode(append(h.buf[:0], make([]byte, room)...))
 	h.buf = buf
 	if err != nil {
 		return err
 	}
 	size := len(buf) - room
 	if size > maxFrame {
-		return fmt.Errorf("append operation %d: its %d bytes are more than the format's limit", op.ID, size)
+		return fmt.Errorf("append a record of %d bytes: that is more than the format's limit", size)
 	}
 	var length [room]byte
 	n := binary.PutUvarint(length[:], uint64(size))
@@ -74,7 +101,7 @@ func (h *Writer) Append(op *Op) error {
 	return h.frame(buf[start:])
 }
 
-func (h *Writer) frame(b []byte) error {
+func (h *log) frame(b []byte) error {
 	b = binary.LittleEndian.AppendUint32(b, crc32.Checksum(b, castagnoli))
 	if _, err := h.w.Write(b); err != nil {
 		h.err = fmt.Errorf("append to the history: %w", err)
@@ -83,13 +110,13 @@ func (h *Writer) frame(b []byte) error {
 }
 
 // Flush hands everything appended so far to the file.
-func (h *Writer) Flush() error {
+func (h *log) Flush() error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.flush()
 }
 
-func (h *Writer) flush() error {
+func (h *log) flush() error {
 	if h.err != nil && !errors.Is(h.err, errClosed) {
 		return h.err
 	}
@@ -102,7 +129,7 @@ func (h *Writer) flush() error {
 
 // Close writes the end mark and flushes; it does not close the file below. A
 // history without it is read as truncated, and a verdict on it is never pass.
-func (h *Writer) Close() error {
+func (h *log) Close() error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.err != nil {
@@ -121,8 +148,8 @@ func (h *Writer) Close() error {
 	return nil
 }
 
-// Count is the number of operations appended.
-func (h *Writer) Count() uint64 {
+// Count is the number of records appended.
+func (h *log) Count() uint64 {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.count
