@@ -187,7 +187,7 @@ func (r *run) startLoad(ctx context.Context) error {
 	}
 	r.load, err = traffic.Start(context.WithoutCancel(ctx), traffic.Options{
 		RunID: r.meta.ID, Prefix: r.meta.Prefix, Endpoints: endpoints, TLS: tlsConfig,
-		Clients: r.opts.Clients, Rate: r.opts.Rate, Seed: r.opts.Seed, Mix: r.opts.Mix, Sink: r.dir.ops,
+		Clients: r.opts.Clients, Rate: r.opts.Rate, Seed: r.opts.Seed, Profile: r.opts.Traffic, Sink: r.dir.ops,
 		Slow: r.lab.Slow,
 	})
 	return err

@@ -24,8 +24,8 @@ type Options struct {
 	Seed    uint64
 	Rounds  int
 	Clients int
-	Rate    float64 // operations a second; 0 is saturated
-	Mix     traffic.Mix
+	Rate    float64         // operations a second; 0 is saturated
+	Traffic traffic.Profile // zero is the default profile
 	// Points are the failpoints, one a round in turn; AllPoints is every point
 	// of the binary, a round each.
 	Points []string

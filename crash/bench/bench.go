@@ -123,7 +123,7 @@ func (b *Bench) puts(ctx context.Context, l *lab.Lab, clients int) (perSecond fl
 	}
 	load, err := traffic.Start(ctx, traffic.Options{
 		RunID: "0000000000000000", Prefix: "/bench/", Endpoints: []traffic.Endpoint{{Member: m.Name(), URL: info.ClientURL}},
-		Clients: clients, Keys: 1000, Mix: traffic.PutsOnly, Sink: discard{}, MaxOps: 5_000_000,
+		Clients: clients, Profile: traffic.Profile{Mix: map[string]int{"put": 1}, Keys: 1000}, Sink: discard{}, MaxOps: 5_000_000,
 	})
 	if err != nil {
 		return 0, 0, err

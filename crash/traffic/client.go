@@ -24,26 +24,41 @@ type client struct {
 	failed int              // operations in a row that were not acknowledged
 }
 
-// build fills in what an operation asks.
-type build func(*client, *history.Op)
-
 func (c *client) loop(ctx context.Context) {
-	for ctx.Err() == nil {
-		if c.load.limiter != nil && c.load.limiter.Wait(ctx) != nil {
-			return
-		}
-		id := c.load.nextID.Add(1)
-		if id > c.load.opts.MaxOps {
-			return
-		}
-		op := &history.Op{ID: id, Client: c.id, Member: c.member}
-		c.load.opts.Mix.draw(c.rng)(c, op)
-		c.do(ctx, op)
-		if !c.load.record(op) {
-			return
-		}
-		c.pause(ctx, op.Outcome)
+	for ctx.Err() == nil && c.load.mix.draw(c.rng)(c, ctx) {
 	}
+}
+
+// begin waits for its turn and numbers an operation; nil: the load is over.
+func (c *client) begin(ctx context.Context) *history.Op {
+	if c.load.limiter != nil && c.load.limiter.Wait(ctx) != nil || ctx.Err() != nil {
+		return nil
+	}
+	id := c.load.nextID.Add(1)
+	if id > c.load.opts.MaxOps {
+		return nil
+	}
+	return &history.Op{ID: id, Client: c.id, Member: c.member}
+}
+
+// finish records an operation that has returned.
+func (c *client) finish(ctx context.Context, op *history.Op) bool {
+	if !c.load.record(op) {
+		return false
+	}
+	c.pause(ctx, op.Outcome)
+	return true
+}
+
+// kv does an operation of the KV service that fill has filled in.
+func (c *client) kv(ctx context.Context, fill func(*history.Op)) bool {
+	op := c.begin(ctx)
+	if op == nil {
+		return false
+	}
+	fill(op)
+	c.do(ctx, op)
+	return c.finish(ctx, op)
 }
 
 // pause keeps a loop whose member is away from filling the history with
@@ -100,28 +115,28 @@ func (c *client) key(n int) string {
 	return fmt.Sprintf("%sk%06d", c.load.opts.Prefix, n)
 }
 
-func (c *client) anyKey() string { return c.key(c.rng.IntN(c.load.opts.Keys)) }
+func (c *client) anyKey() string { return c.key(c.rng.IntN(c.load.opts.Profile.Keys)) }
 
 func (c *client) value(op *history.Op, n int) string {
-	return history.Value(c.load.opts.RunID, c.id, op.ID, n, c.load.opts.ValueSize)
+	return history.Value(c.load.opts.RunID, c.id, op.ID, n, c.load.opts.Profile.Sizes[0].Bytes)
 }
 
-func (c *client) put(op *history.Op) {
+func (c *client) putOp(op *history.Op) {
 	op.Then = []history.Request{{Verb: history.Put, Key: c.anyKey(), Value: c.value(op, 0)}}
 }
 
-func (c *client) get(op *history.Op) {
+func (c *client) getOp(op *history.Op) {
 	op.Then = []history.Request{{Verb: history.Range, Key: c.anyKey()}}
 }
 
-func (c *client) staleGet(op *history.Op) {
-	c.get(op)
+func (c *client) staleGetOp(op *history.Op) {
+	c.getOp(op)
 	op.Then[0].Serializable = true
 }
 
 // rangeKeys reads ten keys in a row, half of the time with a limit.
-func (c *client) rangeKeys(op *history.Op) {
-	from := c.rng.IntN(c.load.opts.Keys)
+func (c *client) rangeKeysOp(op *history.Op) {
+	from := c.rng.IntN(c.load.opts.Profile.Keys)
 	r := history.Request{Verb: history.Range, Key: c.key(from), End: c.key(from + 10)}
 	if c.rng.IntN(2) == 0 {
 		r.Limit = 3
@@ -129,16 +144,16 @@ func (c *client) rangeKeys(op *history.Op) {
 	op.Then = []history.Request{r}
 }
 
-func (c *client) staleRange(op *history.Op) {
-	c.rangeKeys(op)
+func (c *client) staleRangeOp(op *history.Op) {
+	c.rangeKeysOp(op)
 	op.Then[0].Serializable = true
 }
 
-func (c *client) delete(op *history.Op) {
+func (c *client) deleteOp(op *history.Op) {
 	op.Then = []history.Request{{Verb: history.Delete, Key: c.anyKey()}}
 }
 
-func (c *client) compareSwap(op *history.Op) {
+func (c *client) compareSwapOp(op *history.Op) {
 	key := c.anyKey()
 	op.Kind = history.KindTxn
 	op.Compares = []history.Compare{{Key: key, Target: history.CompareMod, Result: history.Equal, Number: c.seen[key]}}
@@ -146,9 +161,9 @@ func (c *client) compareSwap(op *history.Op) {
 	op.Else = []history.Request{{Verb: history.Range, Key: key}}
 }
 
-func (c *client) multiPut(op *history.Op) {
-	n := c.rng.IntN(c.load.opts.Keys)
-	other := c.key((n + 1 + c.rng.IntN(c.load.opts.Keys-1)) % c.load.opts.Keys)
+func (c *client) multiPutOp(op *history.Op) {
+	n := c.rng.IntN(c.load.opts.Profile.Keys)
+	other := c.key((n + 1 + c.rng.IntN(c.load.opts.Profile.Keys-1)) % c.load.opts.Profile.Keys)
 	op.Kind = history.KindTxn
 	op.Then = []history.Request{
 		{Verb: history.Put, Key: c.key(n), Value: c.value(op, 0)},
@@ -156,3 +171,19 @@ func (c *client) multiPut(op *history.Op) {
 		{Verb: history.Range, Key: c.key(n)},
 	}
 }
+
+func (c *client) put(ctx context.Context) bool { return c.kv(ctx, c.putOp) }
+
+func (c *client) get(ctx context.Context) bool { return c.kv(ctx, c.getOp) }
+
+func (c *client) staleGet(ctx context.Context) bool { return c.kv(ctx, c.staleGetOp) }
+
+func (c *client) rangeKeys(ctx context.Context) bool { return c.kv(ctx, c.rangeKeysOp) }
+
+func (c *client) staleRange(ctx context.Context) bool { return c.kv(ctx, c.staleRangeOp) }
+
+func (c *client) delete(ctx context.Context) bool { return c.kv(ctx, c.deleteOp) }
+
+func (c *client) compareSwap(ctx context.Context) bool { return c.kv(ctx, c.compareSwapOp) }
+
+func (c *client) multiPut(ctx context.Context) bool { return c.kv(ctx, c.multiPutOp) }

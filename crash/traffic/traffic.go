@@ -1,24 +1,16 @@
 // Package traffic owns the load: etcd clients that run a weighted mix of
-// operations in closed loops and record every one of them, whatever became of
-// it, in the history.
+// operations in closed loops, watchers, and the housekeeping that an etcd sees
+// beside them. It records every operation, whatever became of it, and every
+// answer to a watch.
 package traffic
 
 import (
-	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
-	"sync"
-	"sync/atomic"
 	"time"
-
-	"github.com/hashicorp/go-multierror"
-	clientv3 "go.etcd.io/etcd/client/v3"
-	"golang.org/x/time/rate"
 
 	"github.com/etcdlab/etcdlab/crash/history"
 	"github.com/etcdlab/etcdlab/internal/clock"
-	"github.com/etcdlab/etcdlab/internal/seed"
 )
 
 // Endpoint is one member's client address.
@@ -32,156 +24,62 @@ type Sink interface {
 	Append(*history.Op) error
 }
 
+// WatchSink takes every record of a watch; history.WatchWriter is one.
+type WatchSink interface {
+	Append(*history.WatchRecord) error
+}
+
 // Options say what load to make.
 type Options struct {
 	RunID     string
 	Prefix    string // of every key
 	Endpoints []Endpoint
 	TLS       *tls.Config
-	Clients   int     // closed loops, spread over the endpoints
-	Rate      float64 // operations a second in all; 0 is as fast as answers come
-	Keys      int     // distinct keys; 0 is 100
-	ValueSize int     // bytes; 0 is 128
-	Seed      uint64
-	Timeout   time.Duration // of one operation; 0 is 2 s, times Slow
-	Slow      float64       // how many times longer the members take than usual; less than 1 is 1
-	Mix       Mix           // zero is DefaultMix
-	Sink      Sink
+	Profile   Profile // zero is the default profile
+	// Clients, if any, replace the profile's: so many closed loops, each bound
+	// to one member, the members in turn.
+	Clients int
+	Rate    float64 // replaces the profile's, operations a second, if not 0
+	Seed    uint64
+	Timeout time.Duration // of one operation; 0 is 2 s, times Slow
+	Slow    float64       // how many times longer the members take than usual; less than 1 is 1
+	Sink    Sink
+	// Watches, if any, takes what watchers are told: those of the profile, and
+	// a recorder at each member, which watches every key from Base on.
+	Watches WatchSink
+	Base    int64 // the store's revision when the run began
 	// MaxOps bounds the load whatever happens; 0 is 50 million.
 	MaxOps uint64
 }
 
-// Load is traffic under way.
-type Load struct {
-	opts    Options
-	clients []*clientv3.Client
-	cancel  context.CancelFunc
-	wg      sync.WaitGroup
-	limiter *rate.Limiter
-	nextID  atomic.Uint64
-
-	returned atomic.Int64
-	acked    atomic.Int64
-	perState sync.Map // member -> *atomic.Int64, acknowledged operations
-
-	failMu sync.Mutex
-	fail   error // of the sink
-}
-
-// Start connects and starts the loops. They end with ctx or Stop.
-func Start(ctx context.Context, o Options) (*Load, error) {
-	if len(o.Endpoints) == 0 || o.Clients < 1 {
-		return nil, fmt.Errorf("start traffic: %d clients on %d members; both must be at least 1", o.Clients, len(o.Endpoints))
+func (o Options) withDefaults() (Options, error) {
+	if err := o.Profile.Check(); err != nil {
+		return o, err
 	}
-	o = o.withDefaults()
-	ctx, cancel := context.WithCancel(ctx)
-	l := &Load{opts: o, cancel: cancel}
-	if o.Rate > 0 {
-		l.limiter = rate.NewLimiter(rate.Limit(o.Rate), max(1, int(o.Rate/100)))
+	o.Profile = o.Profile.withDefaults()
+	if o.Clients > 0 {
+		o.Profile.Clients, o.Profile.PerMember = 0, 0
 	}
-	for _, ep := range o.Endpoints {
-		c, err := Dial(ep.URL, o.TLS, o.Slow)
-		if err != nil {
-			cancel()
-			return nil, errors.Join(fmt.Errorf("connect to %s at %s: %w", ep.Member, ep.URL, err), l.closeClients())
-		}
-		l.clients = append(l.clients, c)
-		l.perState.Store(ep.Member, new(atomic.Int64))
+	if o.Rate == 0 {
+		o.Rate = o.Profile.Rate
 	}
-	for i := range o.Clients {
-		at := i % len(o.Endpoints)
-		c := &client{
-			load:   l,
-			id:     int32(i + 1),
-			member: o.Endpoints[at].Member,
-			etcd:   l.clients[at],
-			rng:    seed.Rand(o.Seed, fmt.Sprintf("client/%d", i+1)),
-			seen:   map[string]int64{},
-		}
-		l.wg.Go(func() { c.loop(ctx) })
-	}
-	return l, nil
-}
-
-func (o Options) withDefaults() Options {
-	if o.Keys == 0 {
-		o.Keys = 100
-	}
-	if o.ValueSize == 0 {
-		o.ValueSize = 128
-	}
+	o.Slow = max(1, o.Slow)
 	if o.Timeout == 0 {
-		o.Timeout = time.Duration(float64(2*time.Second) * max(1, o.Slow))
+		o.Timeout = o.slow(2 * time.Second)
 	}
 	if o.MaxOps == 0 {
 		o.MaxOps = 50_000_000
 	}
-	if o.Mix == (Mix{}) {
-		o.Mix = DefaultMix
+	n := o.Clients + o.Profile.Clients + o.Profile.PerMember*len(o.Endpoints)
+	if len(o.Endpoints) == 0 || n < 1 || o.Clients < 0 {
+		return o, fmt.Errorf("start traffic: %d clients on %d members; both must be at least 1", n, len(o.Endpoints))
 	}
-	return o
+	return o, nil
 }
 
-// Stop ends the loops, waits for them, and gives the first error of the sink:
-// a history with a hole must not be judged as if it were whole.
-func (l *Load) Stop() error {
-	l.cancel()
-	l.wg.Wait()
-	return errors.Join(l.Err(), l.closeClients())
-}
-
-// Err is the first error of the sink so far.
-func (l *Load) Err() error {
-	l.failMu.Lock()
-	defer l.failMu.Unlock()
-	return l.fail
-}
-
-// Returned is the number of operations that have returned, acknowledged or not.
-func (l *Load) Returned() int64 { return l.returned.Load() }
-
-// Acked is the number of operations that were acknowledged.
-func (l *Load) Acked() int64 { return l.acked.Load() }
-
-// AckedBy is the number of operations that one member's clients had acknowledged.
-func (l *Load) AckedBy(member string) int64 {
-	if n, ok := l.perState.Load(member); ok {
-		return n.(*atomic.Int64).Load()
-	}
-	return 0
-}
-
-func (l *Load) closeClients() error {
-	var errs *multierror.Error
-	for _, c := range l.clients {
-		if err := c.Close(); err != nil && !errors.Is(err, context.Canceled) {
-			errs = multierror.Append(errs, err)
-		}
-	}
-	l.clients = nil
-	return errs.ErrorOrNil()
-}
-
-// record stores an operation that has returned. Losing one is the load's end:
-// an acknowledged write that is missing from the history cannot be judged.
-func (l *Load) record(op *history.Op) bool {
-	if err := l.opts.Sink.Append(op); err != nil {
-		l.failMu.Lock()
-		if l.fail == nil {
-			l.fail = fmt.Errorf("record operation %d: %w", op.ID, err)
-		}
-		l.failMu.Unlock()
-		l.cancel()
-		return false
-	}
-	l.returned.Add(1)
-	if op.Outcome == history.OK {
-		l.acked.Add(1)
-		if n, ok := l.perState.Load(op.Member); ok {
-			n.(*atomic.Int64).Add(1)
-		}
-	}
-	return true
+// slow is d on members of this speed.
+func (o Options) slow(d time.Duration) time.Duration {
+	return time.Duration(float64(d) * max(1, o.Slow))
 }
 
 func now() int64 { return clock.Now() }

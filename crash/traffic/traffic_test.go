@@ -67,7 +67,7 @@ func startEtcd(t *testing.T) (url string, process *os.Process) {
 func options(url string, sink Sink) Options {
 	return Options{
 		RunID: "0123456789abcdef", Prefix: "/etcdlab/0123456789abcdef/", Endpoints: []Endpoint{{"t", url}},
-		Clients: 8, Keys: 10, Seed: 1, Sink: sink, Timeout: 500 * time.Millisecond,
+		Clients: 8, Profile: Profile{Keys: 10}, Seed: 1, Sink: sink, Timeout: 500 * time.Millisecond,
 	}
 }
 
