@@ -133,7 +133,7 @@ const (
 )
 
 // Compare is one condition of a transaction. With an End every key of the
-// interval must meet it, and an interval without keys does.
+// interval must meet it; an interval without keys is as a key that is not there.
 type Compare struct {
 	Key    string
 	End    string

@@ -3,6 +3,7 @@ package verify
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/etcdlab/etcdlab/crash/history"
 	"github.com/etcdlab/etcdlab/crash/verify/datadir"
@@ -11,6 +12,9 @@ import (
 // attribute finds who wrote a revision that no acknowledgement explains: an
 // operation whose outcome the client never learnt, someone else, or nobody.
 func (r *replay) attribute(rev int64, group []datadir.Revision, claims []task) {
+	if r.sessions(group) {
+		return
+	}
 	var writers []int
 	named := false
 	for i := range group {
@@ -47,8 +51,8 @@ func (r *replay) neverIssued(rev int64, g *datadir.Revision) {
 	}
 	r.durability.add(rankPhantom, rev, func() Evidence {
 		return Evidence{
-			Message: fmt.Sprintf("revision %d holds %s = %s, which nobody wrote: the run has no such operation", rev, r.t.key(r.ref.key(g)), value(g.Client, g.Op, int(g.N))),
-			Client:  g.Client, Operation: g.Op, Member: r.ref.name, Revision: rev, Keys: []string{r.t.keys.names[r.ref.key(g)]},
+			Message: fmt.Sprintf("revision %d holds %s = %s, which nobody wrote: the run has no such operation", rev, r.t.key(g.Key), value(g.Client, g.Op, int(g.N))),
+			Client:  g.Client, Operation: g.Op, Member: r.ref.name, Revision: rev, Keys: []string{r.t.keys.names[g.Key]},
 		}
 	})
 }
@@ -105,13 +109,21 @@ func (r *replay) unnamed(group []datadir.Revision, claims []task) {
 		}
 		told := slices.ContainsFunc(claims, func(t task) bool { return r.partly(&r.h.all[t.op], group[i:i+1]) })
 		if !told {
-			r.foreign[r.ref.key(g)] = true
+			r.foreign[g.Key] = true
 		}
 	}
 }
 
 // tombstones deals with a revision of deletes that nobody was acknowledged.
 func (r *replay) tombstones(rev int64, group []datadir.Revision, claims []task) {
+	if lease := r.leaseOf(group); lease != 0 && len(claims) == 0 {
+		others := r.deletes.fits(r, rev, group)
+		r.chron.ends = append(r.chron.ends, leaseEnd{rev, lease, len(others) == 0})
+		for _, n := range others {
+			r.maybe[n] = true
+		}
+		return
+	}
 	if r.deletes.explain(r, rev, group) {
 		r.resolved++
 		return
@@ -123,12 +135,12 @@ func (r *replay) tombstones(rev int64, group []datadir.Revision, claims []task) 
 	if others {
 		for i := range group {
 			if !group[i].Is(datadir.Foreign) {
-				r.foreign[r.ref.key(&group[i])] = true
+				r.foreign[group[i].Key] = true
 			}
 		}
 		return
 	}
-	key := r.ref.key(&group[0])
+	key := group[0].Key
 	asked, again := r.asked[key]
 	if !again {
 		asked.foreign, asked.known = r.foreignDelete(key)
@@ -143,7 +155,7 @@ func (r *replay) tombstones(rev int64, group []datadir.Revision, claims []task) 
 		r.durability.add(rankPhantom, rev, func() Evidence {
 			var keys []string
 			for i := range group {
-				keys = append(keys, r.t.keys.names[r.ref.key(&group[i])])
+				keys = append(keys, r.t.keys.names[group[i].Key])
 			}
 			return Evidence{
 				Message: fmt.Sprintf("revision %d holds %s, which nobody deleted then: no operation with an unknown outcome explains it, and the members' logs hold no delete by anyone else", rev, r.t.records(r.ref, group)),
@@ -153,11 +165,38 @@ func (r *replay) tombstones(rev int64, group []datadir.Revision, claims []task) 
 	}
 }
 
+// sessions says whether a revision is of locks and elections alone, whose check
+// knows their writers by their leases.
+func (r *replay) sessions(group []datadir.Revision) bool {
+	for i := range group {
+		rest, ours := strings.CutPrefix(r.t.keys.names[group[i].Key], r.t.run.Prefix)
+		if !ours || !strings.HasPrefix(rest, history.LockPrefix) && !strings.HasPrefix(rest, history.ElectionPrefix) {
+			return false
+		}
+	}
+	return true
+}
+
+// leaseOf is the lease whose keys a revision deletes, all of them and no others,
+// as its end does (etcd's lessor, Revoke); 0 if there is none.
+func (r *replay) leaseOf(group []datadir.Revision) int64 {
+	lease := r.state.cells[r.state.rank[group[0].Key]].lease
+	if lease == 0 || len(group) != r.state.attached[lease] {
+		return 0
+	}
+	for i := range group {
+		if r.state.cells[r.state.rank[group[i].Key]].lease != lease {
+			return 0
+		}
+	}
+	return lease
+}
+
 func (r *replay) overlaps(o *op, group []datadir.Revision) bool {
 	for _, q := range r.h.branch(o, o.is(succeeded)) {
 		from, to := r.state.span(q.key, q.end)
 		for i := range group {
-			if k := r.state.rank[r.ref.key(&group[i])]; q.verb == history.Delete && k >= from && k < to {
+			if k := r.state.rank[group[i].Key]; q.verb == history.Delete && k >= from && k < to {
 				return true
 			}
 		}
@@ -175,14 +214,12 @@ func (r *replay) foreignDelete(key uint32) (foreign, known bool) {
 		if o.is(isFailed) {
 			continue
 		}
-		for _, reqs := range [2][]request{r.h.then(o), r.h.els(o)} {
-			for _, q := range reqs {
-				from, to := r.state.span(q.key, q.end)
-				if k := r.state.rank[key]; q.verb == history.Delete && k >= from && k < to {
-					asked++
-				}
+		r.h.each(o, func(q *request) {
+			from, to := r.state.span(q.key, q.end)
+			if k := r.state.rank[key]; q.verb == history.Delete && k >= from && k < to {
+				asked++
 			}
-		}
+		})
 	}
 	name := r.t.keys.names[key]
 	for _, m := range r.c.members {

@@ -110,7 +110,7 @@ func (r *replay) partly(o *op, group []datadir.Revision) bool {
 		}
 		if g.Flags&(datadir.Named|datadir.Tombstone|datadir.Foreign) == 0 {
 			for _, q := range r.h.branch(o, o.is(succeeded)) {
-				if q.verb == history.Put && q.key == r.ref.key(g) {
+				if q.verb == history.Put && q.key == g.Key {
 					return true
 				}
 			}
@@ -130,7 +130,7 @@ func (r *replay) holds(m *member, o *op) bool {
 		switch q.verb {
 		case history.Put:
 			if !slices.ContainsFunc(group, func(g datadir.Revision) bool {
-				return !g.Is(datadir.Tombstone) && m.key(&g) == q.key && g.Value == q.value
+				return !g.Is(datadir.Tombstone) && g.Key == q.key && g.Value == q.value
 			}) {
 				return false
 			}
@@ -138,7 +138,7 @@ func (r *replay) holds(m *member, o *op) bool {
 			n := int64(0)
 			from, to := r.state.span(q.key, q.end)
 			for j := range group {
-				if k := r.state.rank[m.key(&group[j])]; group[j].Is(datadir.Tombstone) && k >= from && k < to {
+				if k := r.state.rank[group[j].Key]; group[j].Is(datadir.Tombstone) && k >= from && k < to {
 					n++
 				}
 			}
@@ -172,7 +172,7 @@ func (r *replay) compactedClaim(rev int64, group []datadir.Revision, o *op) {
 		}
 		for i := range group {
 			g := &group[i]
-			if r.ref.key(g) == q.key && (g.Is(datadir.Tombstone) || g.Value != q.value) {
+			if g.Key == q.key && (g.Is(datadir.Tombstone) || g.Value != q.value) {
 				r.lost(o, rev, group)
 				return
 			}
@@ -238,7 +238,7 @@ func (r *replay) hole(expect, rev int64, group []datadir.Revision) {
 }
 
 func (r *replay) valueName(hash uint64, mod int64) string {
-	for _, g := range r.ref.group(mod) {
+	for _, g := range r.chron.group(mod) {
 		if g.Value == hash && g.Is(datadir.Named) {
 			return value(g.Client, g.Op, int(g.N))
 		}

@@ -30,17 +30,15 @@ func newPendingDeletes(h *ops, s *state) *pendingDeletes {
 		if o.flags&(isOK|isFailed) != 0 {
 			continue
 		}
-		for _, reqs := range [2][]request{h.then(o), h.els(o)} {
-			for _, q := range reqs {
-				switch {
-				case q.verb != history.Delete:
-				case q.end == 0:
-					p.single[s.rank[q.key]] = append(p.single[s.rank[q.key]], int32(i))
-				default:
-					p.ranges = append(p.ranges, int32(i))
-				}
+		h.each(o, func(q *request) {
+			switch {
+			case q.verb != history.Delete:
+			case q.end == 0:
+				p.single[s.rank[q.key]] = append(p.single[s.rank[q.key]], int32(i))
+			default:
+				p.ranges = append(p.ranges, int32(i))
 			}
-		}
+		})
 	}
 	return p
 }
@@ -49,20 +47,24 @@ func newPendingDeletes(h *ops, s *state) *pendingDeletes {
 // An operation may have run at any time after its invoke, and not at all if a
 // value of it gives away where it did.
 func (p *pendingDeletes) explain(r *replay, rev int64, group []datadir.Revision) bool {
-	m := mark{rev: rev}
-	for _, list := range [2][]int32{p.single[r.state.rank[r.ref.key(&group[0])]], p.ranges} {
+	p.marks = append(p.marks, mark{rev, p.fits(r, rev, group)})
+	return p.assign(r, len(p.marks)-1, make(map[int32]bool))
+}
+
+// fits gives the operations that would have left the tombstones.
+func (p *pendingDeletes) fits(r *replay, rev int64, group []datadir.Revision) (fits []int32) {
+	for _, list := range [2][]int32{p.single[r.state.rank[group[0].Key]], p.ranges} {
 		for _, n := range list {
 			o := &r.h.all[n]
 			if o.found > 0 || r.floor[n] >= rev {
 				continue
 			}
 			if same, _ := r.simulate(o, rev).matches(r, group); same {
-				m.fits = append(m.fits, n)
+				fits = append(fits, n)
 			}
 		}
 	}
-	p.marks = append(p.marks, m)
-	return p.assign(r, len(p.marks)-1, make(map[int32]bool))
+	return fits
 }
 
 // assign gives mark i an operation, moving others' on if it must.

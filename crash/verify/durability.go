@@ -5,10 +5,7 @@ import (
 	"strings"
 )
 
-const (
-	checkDurability = "durability"
-	checkOrder      = "order"
-)
+const checkDurability = "durability"
 
 // doubts are reasons why a check that found nothing wrong is no pass.
 type doubts []string
@@ -50,7 +47,7 @@ func judgeDurability(r *replay) Check {
 	if n := len(r.c.members); r.c.readable < quorum(n) {
 		d = append(d, fmt.Sprintf("the data of only %d of %d members can be read", r.c.readable, n))
 	}
-	d.when(r.below, "%d operations are at compacted revisions, of which the store no longer tells")
+	d = append(d, r.unknown()...)
 	d.when(r.walOnly, "%d acknowledged writes are only in a serving member's log, not yet in its db")
 	d.when(r.atRisk, "the cluster did not recover, which is the recovery check's failure; %d acknowledged writes are on members' disks and not served")
 	d.when(r.unseen, "the cluster did not recover and not every disk could be read: %d acknowledged writes may be on one of those")
@@ -114,25 +111,4 @@ func (r *replay) owners() map[int64]int32 {
 		}
 	}
 	return owner
-}
-
-// judgeOrder says whether revisions respect real time and answers show the
-// state at theirs.
-func judgeOrder(r *replay, rt *realtime) Check {
-	rt.judge(r.h, r.t, &r.order)
-	var d doubts
-	if r.h.truncated {
-		d = append(d, "the history ends early: operations are missing from it")
-	}
-	if len(r.h.all) == 0 || r.h.acked == 0 && r.checked == 0 {
-		d = append(d, "no operation was acknowledged: there is no order to judge")
-	}
-	d.when(r.below, "%d operations are at compacted revisions, of which the store no longer tells")
-	d.when(r.beyond, "%d answers are newer than the store that could be read")
-	d.when(r.outside, "%d ranges reach beyond the run's keys")
-	d.when(r.unordered, "%d transactions compare the order of values, of which only hashes are kept")
-	d.when(r.atRisk+r.unseen+r.walOnly, "%d acknowledged writes are not in the store that was replayed")
-	return settle(checkOrder, &r.order, d,
-		fmt.Sprintf("%d findings against %d operations", r.order.total, len(r.h.all)),
-		fmt.Sprintf("the revisions of %d operations respect real time, and %d answers show the state at theirs", len(r.h.all), r.checked))
 }

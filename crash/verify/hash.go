@@ -131,7 +131,7 @@ func (c *evidence) sameRecords(a, b *member, f *findings) {
 
 func (t *teller) groupKeys(m *member, group []datadir.Revision) (keys []string) {
 	for i := range group {
-		keys = append(keys, t.keys.names[m.key(&group[i])])
+		keys = append(keys, t.keys.names[group[i].Key])
 	}
 	return keys
 }

@@ -21,7 +21,6 @@ type member struct {
 	meta    *history.Member
 	final   *history.FinalMember // nil: final.json does not know it
 	store   *datadir.Store       // nil: nothing could be read
-	keys    []uint32             // numbers of store.Keys in the run's key table
 	damaged string               // why the db cannot be read whole; the disk check's failure
 	missing string               // why there are no data
 	err     error                // the reading itself failed
@@ -48,9 +47,6 @@ func (m *member) ruined() bool {
 
 func (m *member) revision() int64  { return m.store.Report.DB.Revision }
 func (m *member) compacted() int64 { return m.store.Report.DB.Compacted() }
-func (m *member) key(r *datadir.Revision) uint32 {
-	return m.keys[r.Key]
-}
 
 // group gives the records of one revision and where they begin.
 func (m *member) group(main int64) []datadir.Revision {
@@ -125,15 +121,19 @@ func (m *member) inspect(ctx context.Context, dir history.Dir, run *history.Run,
 	}
 }
 
-// number joins the members' keys to the run's. It is not part of inspect:
-// there is one table.
+// number gives the store's records the numbers that their keys have in the run's
+// table. It is not part of inspect: there is one table.
 func (m *member) number(keys *keyTable) {
 	if m.store == nil {
 		return
 	}
-	m.keys = make([]uint32, len(m.store.Keys))
+	numbers := make([]uint32, len(m.store.Keys))
 	for i, k := range m.store.Keys {
-		m.keys[i] = keys.id(k)
+		numbers[i] = keys.id(k)
+	}
+	for i := range m.store.Revisions {
+		r := &m.store.Revisions[i]
+		r.Key = numbers[r.Key]
 	}
 	m.pendingOps = make(map[uint64]bool)
 	for _, w := range m.store.Writes {

@@ -224,7 +224,7 @@ var mutants = map[string]func(m *mutant) want{
 		g := m.aGet()
 		g.Then[0].Serializable = true
 		g.Results[0].KVs[0].Version++
-		return want{check: "order", op: g.ID, rev: g.Revision, only: true}
+		return want{check: "reads", op: g.ID, rev: g.Revision, only: true}
 	},
 	"read of a revision that is gone": func(m *mutant) want {
 		g := m.op(history.OK, m.head()+3, history.Request{Verb: history.Range, Key: m.key("x")})
@@ -251,18 +251,18 @@ var mutants = map[string]func(m *mutant) want{
 	"read in a transaction": func(m *mutant) want {
 		o := m.aTwoPuts()
 		o.Results[3].KVs[0].Version++
-		return want{check: "order", op: o.ID, rev: o.Revision, text: "a state that never was", only: true}
+		return want{check: "transactions", op: o.ID, rev: o.Revision, text: "a state that never was", only: true}
 	},
 	"read before the put in a transaction": func(m *mutant) want {
 		o := m.aTwoPuts()
 		o.Results[0] = o.Results[3] // as if the put had come first
-		return want{check: "order", op: o.ID, rev: o.Revision, text: "a state that never was", only: true}
+		return want{check: "transactions", op: o.ID, rev: o.Revision, text: "a state that never was", only: true}
 	},
 	"wrong branch": func(m *mutant) want {
 		o := m.get(m.head(), m.key("nothing"))
 		o.Kind, o.Succeeded = history.KindTxn, true
 		o.Compares = []history.Compare{{Key: o.Then[0].Key, Target: history.CompareVersion, Result: history.Greater}}
-		return want{check: "order", op: o.ID, text: "says that its compares held", only: true}
+		return want{check: "transactions", op: o.ID, text: "says that its compares held", only: true}
 	},
 	"wrong branch of a write": func(m *mutant) want {
 		rev := m.head() + 1
@@ -270,7 +270,7 @@ var mutants = map[string]func(m *mutant) want{
 		o.Kind, o.Succeeded = history.KindTxn, true
 		o.Compares = []history.Compare{{Key: o.Then[0].Key, Target: history.CompareMod, Result: history.Equal, Number: 5}}
 		m.store("", record(rev, 0, o.Then[0]))
-		return want{check: "order", op: o.ID, rev: rev, text: "did not hold", only: true}
+		return want{check: "transactions", op: o.ID, rev: rev, text: "did not hold", only: true}
 	},
 	"answered no and wrote": func(m *mutant) want {
 		rev := m.head() + 1
@@ -320,7 +320,7 @@ var mutants = map[string]func(m *mutant) want{
 		g := m.get(m.head(), o.Then[0].Key)
 		g.Then[0].Revision = m.Meta.Base.Revision
 		g.Results[0] = history.Result{Count: 1, KVs: []history.KV{{Key: o.Then[0].Key, Value: "x", ModRevision: 3, CreateRevision: 3, Version: 1}}}
-		return want{check: "order", op: g.ID, text: "which was not there", only: true}
+		return want{check: "reads", op: g.ID, text: "which was not there", only: true}
 	},
 }
 

@@ -12,12 +12,14 @@ import (
 // have the order of their revisions, so nothing invoked later may be below.
 type realtime struct {
 	floor []int64
-	by    []int32 // the operation that was told; -1: the run's base
+	by    []int32 // the operation that was told; -1: the run's base; below: a call's index, less 2, negated
 }
 
 // newRealtime sweeps once over the invocations beside the acknowledgements in
-// order of return. Operations whose times are equal count as overlapping.
-func newRealtime(h *ops, base int64) *realtime {
+// order of return. Operations whose times are equal count as overlapping, and
+// so do those that are no further apart than the clocks may have been,
+// uncertainty nanoseconds.
+func newRealtime(h *ops, base, uncertainty int64) *realtime {
 	n := len(h.all)
 	rt := &realtime{floor: make([]int64, n), by: make([]int32, n)}
 	byInvoke := make([]int32, n)
@@ -34,9 +36,25 @@ func newRealtime(h *ops, base int64) *realtime {
 	slices.SortFunc(byReturn, func(a, b int32) int {
 		return cmp.Or(cmp.Compare(h.all[a].ret, h.all[b].ret), int(a-b))
 	})
+	var calls []int32
+	for i := range h.calls {
+		if h.calls[i].rev > 0 {
+			calls = append(calls, int32(i))
+		}
+	}
+	slices.SortFunc(calls, func(a, b int32) int {
+		return cmp.Or(cmp.Compare(h.calls[a].ret, h.calls[b].ret), int(a-b))
+	})
 	top, by := base, int32(-1)
 	for _, i := range byInvoke {
-		for len(byReturn) > 0 && h.all[byReturn[0]].ret < h.all[i].invoke {
+		before := h.all[i].invoke - uncertainty
+		for len(calls) > 0 && h.calls[calls[0]].ret < before {
+			if rev := h.calls[calls[0]].rev; rev > top {
+				top, by = rev, -2-calls[0]
+			}
+			calls = calls[1:]
+		}
+		for len(byReturn) > 0 && h.all[byReturn[0]].ret < before {
 			if o := &h.all[byReturn[0]]; o.rev > top {
 				top, by = o.rev, byReturn[0]
 			}
@@ -60,8 +78,12 @@ func (rt *realtime) judge(h *ops, t *teller, f *findings) {
 		}
 		f.add(rankOrder, rev, func() Evidence {
 			who := "the run began with it"
-			if rt.by[i] >= 0 {
-				b := &h.all[rt.by[i]]
+			switch by := rt.by[i]; {
+			case by < -1:
+				c := &h.calls[-2-by]
+				who = fmt.Sprintf("%s %d of client %d had been answered with it", c.kind, c.id, c.client)
+			case by >= 0:
+				b := &h.all[by]
 				who = strings.TrimSuffix(t.describe(b), ",") + " had returned"
 			}
 			return t.evidence(o, fmt.Sprintf("%s is at revision %d, though revision %d was known before it was invoked at %s: %s",

@@ -18,11 +18,15 @@ type replay struct {
 	t     *teller
 	c     *cluster
 	ref   *member
+	chron *chronicle
 	state *state
 	sim   simulation
 
 	durability findings
-	order      findings
+	order      findings // real time, and answers to what is linearizable
+	reads      findings // serializable and historical reads
+	txns       findings // branches taken, and what was written beside
+	compaction findings // what it took that it should have left
 
 	base      int64 // revisions up to it are not the run's
 	compacted int64
@@ -44,6 +48,13 @@ type replay struct {
 	foreign   map[uint32]bool // keys of the run that others wrote
 	resolved  int             // unknown outcomes found in the store
 	checked   int             // answers compared
+	stale     int             // of those, to serializable and historical reads
+	branches  int             // conditions compared
+	watchErr  error           // why the recorders' account cannot be read
+	blurred   bool            // something below the compaction is not known
+	settled   bool            // the state at the compaction was compared with the store
+	assumed   []datadir.Revision
+	maybe     map[int32]bool // deletes of unknown outcome that may have run where a lease may have ended
 }
 
 // task is an operation at the revision it belongs to.
@@ -60,10 +71,10 @@ const (
 	readAt              // one request of it reads at the revision
 )
 
-func newReplay(h *ops, t *teller, c *cluster, floor []int64) *replay {
+func newReplay(h *ops, t *teller, c *cluster, chron *chronicle, floor []int64) *replay {
 	r := &replay{
-		h: h, t: t, c: c, ref: c.ref, state: newState(h.keys), floor: floor,
-		base: t.run.Base.Revision, compacted: c.ref.compacted(), foreign: make(map[uint32]bool),
+		h: h, t: t, c: c, ref: c.ref, chron: chron, state: newState(h.keys), floor: floor,
+		base: t.run.Base.Revision, compacted: c.ref.compacted(), foreign: make(map[uint32]bool), maybe: make(map[int32]bool),
 		asked: make(map[uint32]struct{ foreign, known bool }),
 	}
 	r.deletes = newPendingDeletes(h, r.state)
@@ -96,8 +107,8 @@ func (r *replay) tasks() []task {
 
 // locate notes for every operation the first revision that holds a value of it.
 func (r *replay) locate() {
-	for i := range r.ref.store.Revisions {
-		g := &r.ref.store.Revisions[i]
+	for i := range r.chron.recs {
+		g := &r.chron.recs[i]
 		if !g.Is(datadir.Named) {
 			continue
 		}
@@ -110,8 +121,11 @@ func (r *replay) locate() {
 func (r *replay) run(ctx context.Context) error {
 	r.locate()
 	tasks := r.tasks()
-	revs := r.ref.store.Revisions
+	revs := r.chron.recs
 	expect := max(r.compacted, 1) + 1
+	if r.chron.told {
+		expect = r.base + 1
+	}
 	for n := 0; len(revs) > 0 || len(tasks) > 0; n++ {
 		if n%4096 == 0 && ctx.Err() != nil {
 			return ctx.Err()
@@ -132,23 +146,37 @@ func (r *replay) run(ctx context.Context) error {
 		}
 		for k = j; k < len(tasks) && tasks[k].rev == rev; k++ {
 		}
-		if i > 0 && rev > r.compacted {
+		if rev > r.compacted && !r.settled {
+			r.settle(expect)
+			expect = max(r.compacted, 1) + 1
+		}
+		switch {
+		case rev <= r.compacted && r.chron.told:
+			r.old(rev, &expect, revs[:i], tasks[:j])
+		case i > 0 && rev > r.compacted:
 			r.hole(expect, rev, revs[:i])
 			expect = rev + 1
+			fallthrough
+		default:
+			r.revision(rev, revs[:i], tasks[:j])
 		}
-		r.revision(rev, revs[:i], tasks[:j])
 		for _, t := range tasks[j:k] {
 			r.answer(rev, t)
 		}
 		revs, tasks = revs[i:], tasks[k:]
 	}
+	if !r.settled {
+		r.settle(expect)
+	}
+	r.chron.assume(r.assumed)
+	r.chron.wrote(r.h, r.ref.revision())
 	return nil
 }
 
 // revision judges the claims to one revision and moves the state on to what the
 // store says it is, whoever wrote it.
 func (r *replay) revision(rev int64, group []datadir.Revision, claims []task) {
-	if rev <= r.compacted {
+	if rev <= r.compacted && !r.chron.told {
 		for _, t := range claims {
 			r.compactedClaim(rev, group, &r.h.all[t.op])
 		}
@@ -190,17 +218,37 @@ func (r *replay) confirm(o *op, s *simulation, meta string) {
 			return r.t.evidence(o, r.t.describe(o)+" is in the store, but "+meta)
 		})
 	}
-	if o.is(isTxn) && !s.sure {
-		r.unordered++
-	}
-	if o.is(isTxn) && s.sure && s.held != o.is(succeeded) {
-		r.order.add(rankOrder, o.rev, func() Evidence { return r.wrongBranch(o, s.held, o.rev-1) })
-	}
+	r.conditions(o, o.rev-1, s.conds)
 	r.checked += len(r.h.results(o))
 	for _, why := range s.wrong {
-		r.order.add(rankRead, o.rev, func() Evidence {
+		r.wrongAnswers(o).add(rankRead, o.rev, func() Evidence {
 			return r.t.evidence(o, r.t.describe(o)+" answered from a state that never was: "+why)
 		})
+	}
+}
+
+// wrongAnswers is the check that an operation's answers belong to.
+func (r *replay) wrongAnswers(o *op) *findings {
+	switch {
+	case o.is(isTxn):
+		return &r.txns
+	case o.is(serializable):
+		return &r.reads
+	}
+	return &r.order
+}
+
+// conditions holds what a transaction said of its compares against what the
+// state at a revision makes of them.
+func (r *replay) conditions(o *op, rev int64, held []truth) {
+	for i, c := range r.h.conditions(o) {
+		r.branches++
+		switch {
+		case !held[i].sure:
+			r.unordered++
+		case held[i].held != c.held:
+			r.txns.add(rankOrder, rev, func() Evidence { return r.wrongBranch(o, held[i].held, rev) })
+		}
 	}
 }
 
@@ -213,9 +261,9 @@ func (r *replay) apply(group []datadir.Revision) {
 		}
 		var c cell
 		if !g.Is(datadir.Tombstone) {
-			c = cell{value: g.Value, create: g.Create, mod: g.Main, version: g.Version, leased: g.Lease != 0, live: true}
+			c = cell{value: g.Value, create: g.Create, mod: g.Main, version: g.Version, lease: g.Lease, live: true}
 		}
-		r.state.set(r.state.rank[r.ref.key(g)], c)
+		r.state.set(r.state.rank[g.Key], c)
 	}
 }
 
@@ -223,7 +271,7 @@ func (r *replay) apply(group []datadir.Revision) {
 func (r *replay) answer(rev int64, t task) {
 	o := &r.h.all[t.op]
 	switch {
-	case rev < r.compacted:
+	case rev < r.compacted && !r.chron.told || rev < r.compacted && r.blurred || rev < r.base:
 		r.below++
 		return
 	case rev > r.ref.revision():
@@ -236,12 +284,7 @@ func (r *replay) answer(rev int64, t task) {
 		return
 	}
 	if o.is(isTxn) {
-		held, sure := r.state.holds(r.h.compares(o))
-		if !sure {
-			r.unordered++
-		} else if held != o.is(succeeded) {
-			r.order.add(rankOrder, rev, func() Evidence { return r.wrongBranch(o, held, rev) })
-		}
+		r.conditions(o, rev, r.truths(o))
 	}
 	for i := range branch {
 		q := &branch[i]
@@ -252,7 +295,7 @@ func (r *replay) answer(rev int64, t task) {
 			r.checked++
 			from, to := r.state.span(q.key, q.end)
 			if n := r.state.count(from, to); n > 0 {
-				r.order.add(rankRead, rev, func() Evidence {
+				r.wrongAnswers(o).add(rankRead, rev, func() Evidence {
 					return r.t.evidence(o, r.t.describe(o)+" says that there was nothing to delete, but the state has "+r.t.key(r.state.number[r.state.next(from, to)]))
 				})
 			}
@@ -265,8 +308,13 @@ func (r *replay) read(o *op, rev int64, q *request, a *result) {
 		return
 	}
 	r.checked++
+	f := r.wrongAnswers(o)
+	if q.rev > 0 || o.is(serializable) {
+		r.stale++
+		f = &r.reads
+	}
 	if why := r.checkRange(q, a); why != "" {
-		r.order.add(rankRead, rev, func() Evidence {
+		f.add(rankRead, rev, func() Evidence {
 			e := r.t.evidence(o, r.t.describe(o)+" does not show the state at revision "+itoa(rev)+": "+why)
 			e.Revision = rev
 			return e

@@ -13,12 +13,43 @@ type effect struct {
 	cell cell // not live: a tombstone
 }
 
+// truth is whether a condition holds on a state, if that is known.
+type truth struct{ held, sure bool }
+
 // simulation is an operation run on the state before a revision.
 type simulation struct {
 	effects []effect
-	held    bool     // the side of the transaction that ran
-	sure    bool     // of held
+	conds   []truth  // of an acknowledged transaction's conditions
 	wrong   []string // what its answers say that the state does not
+	leaves  []request
+}
+
+// truths evaluates an acknowledged transaction's conditions on the state.
+func (r *replay) truths(o *op) []truth {
+	s := &r.sim
+	s.conds = s.conds[:0]
+	for _, c := range r.h.conditions(o) {
+		held, sure := r.compare(r.h.cmps[c.cmps : c.cmps+uint32(c.n)])
+		s.conds = append(s.conds, truth{held, sure})
+	}
+	return s.conds
+}
+
+// paths collects the requests that a transaction of unknown outcome would run
+// on the state: etcd chooses all branches before the first of them runs.
+func (r *replay) paths(reqs []request) {
+	for i := range reqs {
+		if reqs[i].verb != history.Txn {
+			r.sim.leaves = append(r.sim.leaves, reqs[i])
+			continue
+		}
+		t := &r.h.nested[reqs[i].txn]
+		side := r.h.reqs[t.reqs : t.reqs+uint32(t.nThen)]
+		if held, _ := r.compare(r.h.cmps[t.cmps : t.cmps+uint32(t.nCmp)]); !held {
+			side = r.h.reqs[t.reqs+uint32(t.nThen) : t.reqs+uint32(t.nThen)+uint32(t.nElse)]
+		}
+		r.paths(side)
+	}
 }
 
 // simulate runs o as revision rev on the state of the revision before it, and
@@ -27,43 +58,63 @@ type simulation struct {
 // Answers are compared when it has any.
 func (r *replay) simulate(o *op, rev int64) *simulation {
 	s := &r.sim
-	s.effects, s.wrong = s.effects[:0], s.wrong[:0]
-	s.held, s.sure = r.state.holds(r.h.compares(o))
-	held := s.held
-	if o.is(isOK) {
-		held = o.is(succeeded)
-	}
+	s.effects, s.wrong, s.leaves = s.effects[:0], s.wrong[:0], s.leaves[:0]
 	var answers []result
+	leaves := r.h.then(o)
 	if o.is(isOK) {
 		answers = r.h.results(o)
+		r.truths(o)
+	} else {
+		held, _ := r.compare(r.h.compares(o))
+		r.paths(r.h.branch(o, held))
+		leaves = s.leaves
 	}
-	for i, q := range r.h.branch(o, held) {
-		from, to := r.state.span(q.key, q.end)
-		switch q.verb {
-		case history.Put:
-			c := put(r.state.cells[from], q.value, rev)
-			r.state.try(from, c)
-			s.effects = append(s.effects, effect{from, c})
-		case history.Delete:
-			n := int64(0)
-			for k := r.state.next(from, to); k < to; k = r.state.next(k+1, to) {
-				r.state.try(k, cell{})
-				s.effects = append(s.effects, effect{k, cell{}})
-				n++
-			}
-			if answers != nil && answers[i].deleted != n {
-				s.wrong = append(s.wrong, fmt.Sprintf("its delete of %s says %d deleted, but %d keys were there", r.t.interval(q.key, q.end), answers[i].deleted, n))
-			}
-		case history.Range:
-			if answers != nil && q.rev == 0 && r.inPrefix(&q) {
-				if why := r.checkRange(&q, &answers[i]); why != "" {
-					s.wrong = append(s.wrong, why)
-				}
-			}
+	for i := range leaves {
+		q := &leaves[i]
+		var a *result
+		if answers != nil {
+			a = &answers[i]
 		}
+		s.step(r, q, a, rev)
 	}
 	r.state.rollback()
 	return s
+}
+
+// step runs one request.
+func (s *simulation) step(r *replay, q *request, a *result, rev int64) {
+	from, to := r.state.span(q.key, q.end)
+	wrong := func(why string) {
+		if why != "" {
+			s.wrong = append(s.wrong, why)
+		}
+	}
+	switch q.verb {
+	case history.Put:
+		if a != nil && q.flags&wantsPrev != 0 {
+			wrong(r.checkPrev(q, a))
+		}
+		c := put(r.state.cells[from], q.value, q.lease, rev)
+		r.state.try(from, c)
+		s.effects = append(s.effects, effect{from, c})
+	case history.Delete:
+		if a != nil && q.flags&wantsPrev != 0 {
+			wrong(r.checkPrev(q, a))
+		}
+		n := int64(0)
+		for k := r.state.next(from, to); k < to; k = r.state.next(k+1, to) {
+			r.state.try(k, cell{})
+			s.effects = append(s.effects, effect{k, cell{}})
+			n++
+		}
+		if a != nil && a.deleted != n {
+			wrong(fmt.Sprintf("its delete of %s says %d deleted, but %d keys were there", r.t.interval(q.key, q.end), a.deleted, n))
+		}
+	case history.Range:
+		if a != nil && q.rev == 0 && r.inPrefix(q) {
+			wrong(r.checkRange(q, a))
+		}
+	}
 }
 
 // matches says whether the records of a revision are exactly the effects. meta
@@ -74,7 +125,7 @@ func (s *simulation) matches(r *replay, group []datadir.Revision) (same bool, me
 	}
 	for i := range group {
 		e, g := &s.effects[i], &group[i]
-		if g.Is(datadir.Foreign) || r.state.rank[r.ref.key(g)] != e.rank || g.Is(datadir.Tombstone) == e.cell.live {
+		if g.Is(datadir.Foreign) || r.state.rank[g.Key] != e.rank || g.Is(datadir.Tombstone) == e.cell.live {
 			return false, ""
 		}
 		if !e.cell.live {
@@ -83,14 +134,14 @@ func (s *simulation) matches(r *replay, group []datadir.Revision) (same bool, me
 		if g.Value != e.cell.value {
 			return false, ""
 		}
-		if g.Create != e.cell.create || g.Version != e.cell.version || g.Is(datadir.BadMod) || g.Lease != 0 {
+		if g.Create != e.cell.create || g.Version != e.cell.version || g.Is(datadir.BadMod) || g.Lease != e.cell.lease {
 			meta = fmt.Sprintf("%s has create revision %d and version %d, where the revisions before make it %d and %d",
-				r.t.key(r.ref.key(g)), g.Create, g.Version, e.cell.create, e.cell.version)
+				r.t.key(g.Key), g.Create, g.Version, e.cell.create, e.cell.version)
 			if g.Is(datadir.BadMod) {
 				meta += ", and a mod revision that is not its own"
 			}
-			if g.Lease != 0 {
-				meta += ", and a lease that nobody gave it"
+			if g.Lease != e.cell.lease {
+				meta += fmt.Sprintf(", and lease %x instead of %x", g.Lease, e.cell.lease)
 			}
 		}
 	}
@@ -105,50 +156,4 @@ func (r *replay) inPrefix(q *request) bool {
 	}
 	r.outside++
 	return false
-}
-
-// checkRange compares an answer with the state; "" if it agrees.
-func (r *replay) checkRange(q *request, a *result) string {
-	from, to := r.state.span(q.key, q.end)
-	kvs := r.h.kvs[a.kvs : a.kvs+a.n]
-	at := from
-	for i := range kvs {
-		kv := &kvs[i]
-		at = r.state.next(at, to)
-		if at == to {
-			return fmt.Sprintf("it answered %s, which was not there", r.t.key(kv.key))
-		}
-		if number := r.state.number[at]; number != kv.key {
-			if rank := r.state.rank[kv.key]; rank > at && rank < to {
-				return fmt.Sprintf("it did not answer %s, which was there with mod revision %d", r.t.key(number), r.state.cells[at].mod)
-			}
-			return fmt.Sprintf("it answered %s, which was not there", r.t.key(kv.key))
-		}
-		c := &r.state.cells[at]
-		switch {
-		case kv.value != c.value || kv.mod != c.mod:
-			return fmt.Sprintf("it answered %s = %s with mod revision %d, where the state has %s with mod revision %d",
-				r.t.key(kv.key), r.valueName(kv.value, kv.mod), kv.mod, r.valueName(c.value, c.mod), c.mod)
-		case kv.version != c.version:
-			return fmt.Sprintf("it answered version %d of %s, where the state has %d", kv.version, r.t.key(kv.key), c.version)
-		case kv.create != c.create:
-			return fmt.Sprintf("it answered create revision %d of %s, where the state has %d", kv.create, r.t.key(kv.key), c.create)
-		case (kv.lease != 0) != c.leased:
-			return fmt.Sprintf("it answered lease %x of %s, where the state has another", kv.lease, r.t.key(kv.key))
-		}
-		at++
-	}
-	count := r.state.count(from, to)
-	switch {
-	case q.limit > 0 && int64(len(kvs)) > q.limit:
-		return fmt.Sprintf("it answered %d keys of %s with a limit of %d", len(kvs), r.t.interval(q.key, q.end), q.limit)
-	case int64(len(kvs)) < count && (q.limit == 0 || int64(len(kvs)) < q.limit):
-		missing := r.state.next(at, to)
-		return fmt.Sprintf("it did not answer %s, which was there with mod revision %d", r.t.key(r.state.number[missing]), r.state.cells[missing].mod)
-	case a.count != count:
-		return fmt.Sprintf("it counted %d keys in %s, where the state has %d", a.count, r.t.interval(q.key, q.end), count)
-	case a.more != (int64(len(kvs)) < count):
-		return fmt.Sprintf("it said more=%v of %s after %d of %d keys", a.more, r.t.interval(q.key, q.end), len(kvs), count)
-	}
-	return ""
 }

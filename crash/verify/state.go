@@ -1,17 +1,20 @@
 package verify
 
 import (
+	"cmp"
 	"math/bits"
 	"sort"
+	"strings"
 
 	"github.com/etcdlab/etcdlab/crash/history"
+	"github.com/etcdlab/etcdlab/crash/verify/datadir"
 )
 
 // cell is a key's live value.
 type cell struct {
 	value                uint64
 	create, mod, version int64
-	leased               bool
+	lease                int64
 	live                 bool
 }
 
@@ -24,6 +27,8 @@ type state struct {
 	number []uint32 // of a rank
 	undo   []saved
 	names  []string
+	// attached counts the live keys of each lease.
+	attached map[int64]int
 }
 
 type saved struct {
@@ -35,6 +40,7 @@ func newState(keys *keyTable) *state {
 	n := len(keys.names)
 	s := &state{
 		cells: make([]cell, n), bits: make([]uint64, (n+63)/64), rank: make([]uint32, n), number: make([]uint32, n), names: keys.names,
+		attached: make(map[int64]int),
 	}
 	for i := range s.number {
 		s.number[i] = uint32(i)
@@ -88,6 +94,16 @@ func (s *state) count(from, to uint32) (n int64) {
 }
 
 func (s *state) set(rank uint32, c cell) {
+	if was := &s.cells[rank]; was.lease != c.lease {
+		if was.lease != 0 {
+			if s.attached[was.lease]--; s.attached[was.lease] == 0 {
+				delete(s.attached, was.lease)
+			}
+		}
+		if c.lease != 0 {
+			s.attached[c.lease]++
+		}
+	}
 	s.cells[rank] = c
 	if c.live {
 		s.bits[rank/64] |= 1 << (rank % 64)
@@ -110,58 +126,93 @@ func (s *state) rollback() {
 }
 
 // put is the cell that a put at a revision makes of the one before it.
-func put(old cell, value uint64, rev int64) cell {
-	c := cell{value: value, create: rev, mod: rev, version: 1, live: true}
+func put(old cell, value uint64, lease, rev int64) cell {
+	c := cell{value: value, create: rev, mod: rev, version: 1, lease: lease, live: true}
 	if old.live {
 		c.create, c.version = old.create, old.version+1
 	}
 	return c
 }
 
-// holds says whether a transaction's compares hold, as etcd's applyCompare
-// does. sure is false when it depends on the order of values, of which only
-// hashes are kept.
-func (s *state) holds(cs []compare) (held, sure bool) {
+// compare says whether a transaction's compares hold, as etcd's applyCompare
+// does. sure is false when it depends on the order of values of which only the
+// hash is known.
+func (r *replay) compare(cs []compare) (held, sure bool) {
 	sure = true
 	for i := range cs {
 		c := &cs[i]
-		cell := s.get(c.key)
-		order := 0
-		switch c.target {
-		case history.CompareValue:
-			if !cell.live {
-				return false, true // etcd: a value of a key that is not there never compares
-			}
-			if cell.value != c.value {
-				order = 1
-				if c.result == history.Less || c.result == history.Greater {
-					sure = false
-					continue
-				}
-			}
-		case history.CompareVersion:
-			order = compareInt(cell.version, c.number)
-		case history.CompareCreate:
-			order = compareInt(cell.create, c.number)
-		case history.CompareMod:
-			order = compareInt(cell.mod, c.number)
+		from, to := r.state.span(c.key, c.end)
+		k := from
+		if c.end != 0 {
+			k = r.state.next(from, to)
 		}
-		if !related(order, c.result) {
-			return false, true
+		for first := true; first || k < to; first = false {
+			var cell *cell = &absent
+			if k < to {
+				cell = &r.state.cells[k]
+			}
+			held, known := r.meets(cell, k, c)
+			if known && !held {
+				return false, true
+			}
+			sure = sure && known
+			if k < to {
+				k = r.state.next(k+1, to)
+			}
 		}
 	}
 	return true, sure
 }
 
-func compareInt(a, b int64) int {
-	switch {
-	case a < b:
-		return -1
-	case a > b:
-		return 1
+var absent cell
+
+// meets says whether a key meets a condition.
+func (r *replay) meets(cell *cell, rank uint32, c *compare) (held, known bool) {
+	order := 0
+	switch c.target {
+	case history.CompareValue:
+		if !cell.live {
+			return false, true // etcd: a value of a key that is not there never compares
+		}
+		switch {
+		case cell.value == c.value:
+		case c.text > 0:
+			text, ok := r.text(rank)
+			if !ok {
+				return false, false
+			}
+			order = strings.Compare(text, r.h.texts[c.text-1])
+		default:
+			order = 1
+		}
+	case history.CompareVersion:
+		order = cmp.Compare(cell.version, c.number)
+	case history.CompareCreate:
+		order = cmp.Compare(cell.create, c.number)
+	case history.CompareMod:
+		order = cmp.Compare(cell.mod, c.number)
+	case history.CompareLease:
+		order = cmp.Compare(cell.lease, c.number)
 	}
-	return 0
+	return related(order, c.result), true
 }
+
+// text makes a live key's value again from its name; only hashes are kept.
+func (r *replay) text(rank uint32) (string, bool) {
+	c := &r.state.cells[rank]
+	if c.value == emptyHash {
+		return "", true
+	}
+	for _, g := range r.chron.group(c.mod) {
+		if r.state.rank[g.Key] == rank && g.Is(datadir.Named) {
+			v := history.Value(r.t.run.ID, g.Client, g.Op, int(g.N), int(g.Size))
+			return v, datadir.Hash(v) == c.value
+		}
+	}
+	return "", false
+}
+
+var emptyHash = datadir.Hash("")
 
 func related(order int, r history.CompareResult) bool {
 	switch r {

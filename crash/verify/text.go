@@ -164,7 +164,7 @@ func (t *teller) records(m *member, group []datadir.Revision) string {
 	var parts []string
 	for i := range group {
 		g := &group[i]
-		key := t.key(m.key(g))
+		key := t.key(g.Key)
 		switch {
 		case g.Is(datadir.Tombstone):
 			parts = append(parts, "a delete of "+key)

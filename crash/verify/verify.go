@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/etcdlab/etcdlab/crash/history"
+	"github.com/etcdlab/etcdlab/crash/verify/datadir"
 )
 
 // Options of Verify.
@@ -44,14 +45,17 @@ func Verify(ctx context.Context, dir string, o Options) (*Verdict, error) {
 	if c.ops != nil {
 		v.Operations = len(c.ops.all)
 	}
-	durability, order, err := c.judgeStore(ctx)
+	checks, err := c.judgeStore(ctx, history.Dir(dir))
 	if err != nil {
 		return nil, fmt.Errorf("verify %s: %w", dir, err)
 	}
 	faults, observed := c.judgeFaults()
 	v.Faults = observed
-	v.Checks = []Check{
-		durability, order, c.judgeHash(), c.judgeEtcd(history.Dir(dir)), c.judgeDisk(), c.judgeRecovery(history.Dir(dir)), faults,
+	checks = append(checks, c.judgeHash(), c.judgeEtcd(history.Dir(dir)), c.judgeDisk(), c.judgeRecovery(history.Dir(dir)), faults)
+	for _, check := range checks {
+		if check.Name != "" { // there was something of its kind
+			v.Checks = append(v.Checks, check)
+		}
 	}
 	v.sum()
 	return v, nil
@@ -108,19 +112,19 @@ func bare(err error) error {
 	return err
 }
 
-// judgeStore makes the two checks that need history and store together.
-func (c *evidence) judgeStore(ctx context.Context) (durability, order Check, err error) {
-	none := func(v Result, why string) (Check, Check, error) {
-		return Check{Name: checkDurability, Verdict: v, Detail: why}, Check{Name: checkOrder, Verdict: v, Detail: why}, nil
+// judgeStore makes the checks that need history and store together.
+func (c *evidence) judgeStore(ctx context.Context, dir history.Dir) ([]Check, error) {
+	none := func(v Result, why string) []Check {
+		return []Check{{Name: checkDurability, Verdict: v, Detail: why}, {Name: checkOrder, Verdict: v, Detail: why}}
 	}
 	switch {
 	case c.opsErr != nil:
-		return none(Error, "the history cannot be read: "+c.opsErr.Error())
+		return none(Error, "the history cannot be read: "+c.opsErr.Error()), nil
 	case c.ops.malformed != "":
-		return none(Error, "the history contradicts itself: "+c.ops.malformed)
+		return none(Error, "the history contradicts itself: "+c.ops.malformed), nil
 	}
 	t := &teller{run: c.run, events: c.events, h: c.ops, keys: c.keys, end: prefixEnd(c.run.Prefix)}
-	rt := newRealtime(c.ops, c.run.Base.Revision)
+	rt := newRealtime(c.ops, c.run.Base.Revision, c.run.ClockUncertainty)
 	if c.cluster.ref == nil {
 		why := "no member's store can be read"
 		if c.cluster.recovered {
@@ -129,18 +133,31 @@ func (c *evidence) judgeStore(ctx context.Context) (durability, order Check, err
 		// Real time can be judged without a store.
 		var f findings
 		rt.judge(c.ops, t, &f)
-		order = settle(checkOrder, &f, doubts{why}, fmt.Sprintf("%d findings against %d operations", f.total, len(c.ops.all)), "")
-		return Check{Name: checkDurability, Verdict: Inconclusive, Detail: why}, order, nil
+		checks := none(Inconclusive, why)
+		checks[1] = settle(checkOrder, &f, doubts{why}, fmt.Sprintf("%d findings against %d operations", f.total, len(c.ops.all)), "")
+		return checks, nil
 	}
-	r := newReplay(c.ops, t, c.cluster, rt.floor)
-	if err := r.run(ctx); err != nil {
-		return durability, order, err
+	r, err := c.replay(ctx, dir, t, rt)
+	if err != nil {
+		return nil, err
 	}
-	durability = judgeDurability(r)
+	durability := judgeDurability(r)
 	if c.final == nil && durability.Verdict == Pass {
 		durability.Verdict, durability.Detail = Inconclusive, "there is no final state: "+c.finalErr.Error()
 	}
-	return durability, judgeOrder(r, rt), nil
+	return []Check{durability, judgeOrder(r, rt), judgeReads(r), judgeTransactions(r), c.judgeCompaction(r)}, nil
+}
+
+// replay makes the chronicle and goes through it.
+func (c *evidence) replay(ctx context.Context, dir history.Dir, t *teller, rt *realtime) (*replay, error) {
+	var told []datadir.Revision
+	var watchErr error
+	if compacted := c.cluster.ref.compacted(); compacted > c.run.Base.Revision {
+		told, watchErr = recorded(dir.Path(history.FileWatches), c.run, c.keys, compacted)
+	}
+	r := newReplay(c.ops, t, c.cluster, newChronicle(c.run.Base.Revision, c.cluster.ref.store, told), rt.floor)
+	r.watchErr = bare(watchErr)
+	return r, r.run(ctx)
 }
 
 // sum makes the verdict of the checks': a failure outweighs an error, and that
