@@ -17,8 +17,9 @@ type chronicle struct {
 	compacted int64 // revisions up to it are not in the store any more
 	told      bool  // recorders tell of those
 	recs      []datadir.Revision
-	start     []uint32 // where each revision's records begin, from recs[0].Main on; nil: too sparse
-	gaps      []span   // above base, of which nothing is known, in order
+	others    map[int64][][]datadir.Revision // other accounts of what is in recs
+	start     []uint32                       // where each revision's records begin, from recs[0].Main on; nil: too sparse
+	gaps      []span                         // above base, of which nothing is known, in order
 	ends      []leaseEnd
 	writers   []int32 // by revision above base, one more than the index of the operation
 	byKey     []uint32
@@ -36,11 +37,11 @@ type leaseEnd struct {
 }
 
 // newChronicle joins what the recorders were told to a store.
-func newChronicle(base int64, store *datadir.Store, told []datadir.Revision) *chronicle {
+func newChronicle(base int64, store *datadir.Store, told *tapes) *chronicle {
 	c := &chronicle{base: base, compacted: store.Report.DB.Compacted(), recs: store.Revisions}
-	if c.compacted > base && len(told) > 0 {
+	if c.compacted > base && told != nil && len(told.recs) > 0 {
 		above := sort.Search(len(c.recs), func(i int) bool { return c.recs[i].Main > c.compacted })
-		c.told, c.recs = true, slices.Concat(told, c.recs[above:])
+		c.told, c.recs, c.others = true, slices.Concat(told.recs, c.recs[above:]), told.others
 	}
 	c.index()
 	return c
@@ -103,13 +104,24 @@ func (c *chronicle) gap(from, to int64) {
 	c.gaps = append(c.gaps, span{from, to})
 }
 
-// assume adds revisions that only their acknowledgements tell of. Few do: those
-// of which every recorder was away, and came back after their compaction.
-func (c *chronicle) assume(recs []datadir.Revision) {
+// amend puts revisions into the chronicle, in place of what it has of them: what
+// only an acknowledgement tells of, as every recorder was away, and what the
+// recorders do not agree on. Few are of either kind.
+func (c *chronicle) amend(recs []datadir.Revision) {
 	if len(recs) == 0 {
 		return
 	}
-	c.recs = slices.Concat(c.recs, recs)
+	amended := make(map[int64]bool)
+	for i := range recs {
+		amended[recs[i].Main] = true
+	}
+	all := make([]datadir.Revision, 0, len(c.recs)+len(recs))
+	for i := range c.recs {
+		if !amended[c.recs[i].Main] {
+			all = append(all, c.recs[i])
+		}
+	}
+	c.recs = append(all, recs...)
 	slices.SortStableFunc(c.recs, func(a, b datadir.Revision) int { return cmp.Compare(a.Main, b.Main) })
 	c.index()
 }

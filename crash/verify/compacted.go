@@ -14,12 +14,13 @@ func (r *replay) old(rev int64, expect *int64, group []datadir.Revision, claims 
 	if rev > *expect {
 		r.missing(*expect, rev-1)
 	}
-	if len(group) == 0 && rev >= *expect {
-		if len(claims) != 1 || r.blurred {
-			r.missing(rev, rev)
-		} else {
-			group = r.presumed(&r.h.all[claims[0].op], rev)
-		}
+	switch {
+	case len(group) == 0 && rev >= *expect && (len(claims) != 1 || r.blurred):
+		r.missing(rev, rev)
+	case len(group) == 0 && rev >= *expect:
+		group = r.presumed(&r.h.all[claims[0].op], rev)
+	case len(r.chron.others[rev]) > 0 && !r.blurred:
+		group = r.choose(rev, group, claims)
 	}
 	*expect = max(*expect, rev+1)
 	if r.blurred {
@@ -40,7 +41,7 @@ func (r *replay) missing(from, to int64) {
 
 // presumed is what an acknowledged operation must have written.
 func (r *replay) presumed(o *op, rev int64) []datadir.Revision {
-	at := len(r.assumed)
+	at := len(r.amended)
 	for i, e := range r.simulate(o, rev).effects {
 		g := datadir.Revision{Main: rev, Sub: uint32(i), Key: r.state.number[e.rank]}
 		if e.cell.live {
@@ -48,9 +49,36 @@ func (r *replay) presumed(o *op, rev int64) []datadir.Revision {
 		} else {
 			g.Flags |= datadir.Tombstone
 		}
-		r.assumed = append(r.assumed, g)
+		r.amended = append(r.amended, g)
 	}
-	return r.assumed[at:]
+	return r.amended[at:]
+}
+
+// choose takes the account of a revision that an acknowledgement confirms, where
+// the recorders do not agree: the watch check tells of the others.
+func (r *replay) choose(rev int64, group []datadir.Revision, claims []task) []datadir.Revision {
+	for _, t := range claims {
+		s := r.simulate(&r.h.all[t.op], rev)
+		if same, _ := s.matches(r, group); same {
+			return group
+		}
+		for _, other := range r.chron.others[rev] {
+			if same, meta := s.matches(r, other); same && meta == "" {
+				r.amended = append(r.amended, other...)
+				return other
+			}
+		}
+	}
+	return group
+}
+
+// contradicted tells of an acknowledged write that the recorders were told
+// otherwise of.
+func (r *replay) contradicted(o *op, rev int64, group []datadir.Revision) {
+	r.durability.add(rankChanged, rev, func() Evidence {
+		return r.t.evidence(o, fmt.Sprintf("%s is not what the recorders' watches were told of revision %d, which has been compacted since: %s",
+			r.t.describe(o), rev, r.t.records(r.ref, group)))
+	})
 }
 
 // settle compares the state that the recorders tell of at the compacted

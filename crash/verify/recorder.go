@@ -4,17 +4,23 @@ import (
 	"errors"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/etcdlab/etcdlab/crash/history"
 	"github.com/etcdlab/etcdlab/crash/verify/datadir"
 )
 
+// tapes is what the recorders were told, joined: of several accounts of a
+// revision the one that most agree on, or else the longest. The rest are others.
+type tapes struct {
+	recs   []datadir.Revision
+	others map[int64][][]datadir.Revision
+}
+
 // recorded reads what the recorders were told of revisions above base up to a
-// compaction, which the stores do not tell any more. Of several accounts of a
-// revision the longest counts; that they are all the same is for the watch
-// check to see.
-func recorded(path string, run *history.Run, keys *keyTable, upTo int64) ([]datadir.Revision, error) {
+// compaction, which the stores do not tell any more.
+func recorded(path string, run *history.Run, keys *keyTable, upTo int64) (*tapes, error) {
 	f, err := os.Open(path)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, nil
@@ -27,7 +33,7 @@ func recorded(path string, run *history.Run, keys *keyTable, upTo int64) ([]data
 		return nil, err
 	}
 	var order []uint64
-	tapes := make(map[uint64][]datadir.Revision)
+	byWatch := make(map[uint64][]datadir.Revision)
 	var rec history.WatchRecord
 	for {
 		if err := r.Next(&rec); errors.Is(err, io.EOF) {
@@ -37,9 +43,9 @@ func recorded(path string, run *history.Run, keys *keyTable, upTo int64) ([]data
 		}
 		if rec.Kind == history.WatchOpened && rec.Request != nil && rec.Request.Recorder {
 			order = append(order, rec.Watch)
-			tapes[rec.Watch] = nil
+			byWatch[rec.Watch] = nil
 		}
-		tape, recorder := tapes[rec.Watch]
+		tape, recorder := byWatch[rec.Watch]
 		if !recorder {
 			continue
 		}
@@ -48,21 +54,15 @@ func recorded(path string, run *history.Run, keys *keyTable, upTo int64) ([]data
 				tape = append(tape, told(&rec.Events[i], run, keys))
 			}
 		}
-		tapes[rec.Watch] = tape
+		byWatch[rec.Watch] = tape
 	}
-	var all []datadir.Revision
+	all := make([][]datadir.Revision, 0, len(order))
 	for _, watch := range order {
-		all = joinTapes(all, tapes[watch])
-		delete(tapes, watch)
-	}
-	sub := uint32(0)
-	for i := range all {
-		if sub++; i == 0 || all[i].Main != all[i-1].Main {
-			sub = 0
+		if tape := inOrder(byWatch[watch]); len(tape) > 0 {
+			all = append(all, tape)
 		}
-		all[i].Sub = sub
 	}
-	return all, nil
+	return join(all), nil
 }
 
 // told is a watch's event as the record that it tells of.
@@ -87,28 +87,56 @@ func told(e *history.WatchEvent, run *history.Run, keys *keyTable) datadir.Revis
 	return r
 }
 
-// joinTapes merges two accounts, each in order of revision as far as the watch
-// was; what comes out of order is left to the watch check.
-func joinTapes(a, b []datadir.Revision) []datadir.Revision {
-	if len(a) == 0 {
-		return inOrder(b)
-	}
-	b = inOrder(b)
-	out := make([]datadir.Revision, 0, max(len(a), len(b)))
-	for len(a) > 0 || len(b) > 0 {
-		i, j := groupLen(a), groupLen(b)
-		switch {
-		case j == 0 || i > 0 && a[0].Main < b[0].Main:
-			out, a = append(out, a[:i]...), a[i:]
-		case i == 0 || b[0].Main < a[0].Main:
-			out, b = append(out, b[:j]...), b[j:]
-		case j > i:
-			out, a, b = append(out, b[:j]...), a[i:], b[j:]
-		default:
-			out, a, b = append(out, a[:i]...), a[i:], b[j:]
+// join merges accounts, each in order of revision.
+func join(accounts [][]datadir.Revision) *tapes {
+	t := &tapes{others: make(map[int64][][]datadir.Revision)}
+	for len(accounts) > 0 {
+		rev := accounts[0][0].Main
+		for _, a := range accounts[1:] {
+			rev = min(rev, a[0].Main)
+		}
+		var versions [][]datadir.Revision
+		var votes []int
+		left := accounts[:0]
+		for _, a := range accounts {
+			if a[0].Main == rev {
+				n := groupLen(a)
+				versions, votes = vote(versions, votes, a[:n])
+				a = a[n:]
+			}
+			if len(a) > 0 {
+				left = append(left, a)
+			}
+		}
+		accounts = left
+		best := 0
+		for i := range versions {
+			if votes[i] > votes[best] || votes[i] == votes[best] && len(versions[i]) > len(versions[best]) {
+				best = i
+			}
+		}
+		t.recs = append(t.recs, versions[best]...)
+		for i := range versions {
+			if i != best {
+				t.others[rev] = append(t.others[rev], versions[i])
+			}
 		}
 	}
-	return out
+	return t
+}
+
+// vote counts an account of a revision.
+func vote(versions [][]datadir.Revision, votes []int, group []datadir.Revision) ([][]datadir.Revision, []int) {
+	for i := range group {
+		group[i].Sub = uint32(i)
+	}
+	for i := range versions {
+		if slices.Equal(versions[i], group) {
+			votes[i]++
+			return versions, votes
+		}
+	}
+	return append(versions, group), append(votes, 1)
 }
 
 // inOrder leaves out what comes too late or again: no revision has a key twice.

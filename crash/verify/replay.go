@@ -35,26 +35,26 @@ type replay struct {
 	asked     map[uint32]struct{ foreign, known bool } // what the logs say of a key
 
 	// What could not be judged, and why.
-	outside   int             // ranges beyond the prefix
-	unordered int             // compares that ask for the order of values
-	below     int             // claims and answers at compacted revisions
-	beyond    int             // answers newer than the store of a cluster that did not recover
-	walOnly   int             // acknowledged writes that only a WAL shows
-	atRisk    int             // the same, or on disks that do not serve
-	unseen    int             // acknowledged writes that a disk which was not read may hold
-	unwritten int             // values of operations that the truncated history does not have
-	oldHoles  int             // holes older than the run
-	strange   int             // deletes that a WAL no longer explains
-	foreign   map[uint32]bool // keys of the run that others wrote
-	resolved  int             // unknown outcomes found in the store
-	checked   int             // answers compared
-	stale     int             // of those, to serializable and historical reads
-	branches  int             // conditions compared
-	watchErr  error           // why the recorders' account cannot be read
-	blurred   bool            // something below the compaction is not known
-	settled   bool            // the state at the compaction was compared with the store
-	assumed   []datadir.Revision
-	maybe     map[int32]bool // deletes of unknown outcome that may have run where a lease may have ended
+	outside   int                // ranges beyond the prefix
+	unordered int                // compares that ask for the order of values
+	below     int                // claims and answers at compacted revisions
+	beyond    int                // answers newer than the store of a cluster that did not recover
+	walOnly   int                // acknowledged writes that only a WAL shows
+	atRisk    int                // the same, or on disks that do not serve
+	unseen    int                // acknowledged writes that a disk which was not read may hold
+	unwritten int                // values of operations that the truncated history does not have
+	oldHoles  int                // holes older than the run
+	strange   int                // deletes that a WAL no longer explains
+	foreign   map[uint32]bool    // keys of the run that others wrote
+	resolved  int                // unknown outcomes found in the store
+	checked   int                // answers compared
+	stale     int                // of those, to serializable and historical reads
+	branches  int                // conditions compared
+	watchErr  error              // why the recorders' account cannot be read
+	blurred   bool               // something below the compaction is not known
+	settled   bool               // the state at the compaction was compared with the store
+	amended   []datadir.Revision // of revisions that the chronicle had otherwise, or not at all
+	maybe     map[int32]bool     // deletes of unknown outcome that may have run where a lease may have ended
 }
 
 // task is an operation at the revision it belongs to.
@@ -168,7 +168,7 @@ func (r *replay) run(ctx context.Context) error {
 	if !r.settled {
 		r.settle(expect)
 	}
-	r.chron.assume(r.assumed)
+	r.chron.amend(r.amended)
 	r.chron.wrote(r.h, r.ref.revision())
 	return nil
 }
@@ -192,7 +192,11 @@ func (r *replay) revision(rev int64, group []datadir.Revision, claims []task) {
 		// before it is not known to have what it deleted.
 		same, meta := s.matches(r, group)
 		if !same || len(group) == 0 {
-			r.lost(o, rev, group)
+			if rev <= r.compacted {
+				r.contradicted(o, rev, group)
+			} else {
+				r.lost(o, rev, group)
+			}
 			continue
 		}
 		if owner >= 0 {
@@ -271,7 +275,7 @@ func (r *replay) apply(group []datadir.Revision) {
 func (r *replay) answer(rev int64, t task) {
 	o := &r.h.all[t.op]
 	switch {
-	case rev < r.compacted && !r.chron.told || rev < r.compacted && r.blurred || rev < r.base:
+	case rev < r.compacted && !r.chron.told || rev < r.compacted && r.blurred:
 		r.below++
 		return
 	case rev > r.ref.revision():

@@ -13,7 +13,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/etcdlab/etcdlab/crash/history"
-	"github.com/etcdlab/etcdlab/crash/verify/datadir"
 )
 
 // Options of Verify.
@@ -150,7 +149,7 @@ func (c *evidence) judgeStore(ctx context.Context, dir history.Dir) ([]Check, er
 
 // replay makes the chronicle and goes through it.
 func (c *evidence) replay(ctx context.Context, dir history.Dir, t *teller, rt *realtime) (*replay, error) {
-	var told []datadir.Revision
+	var told *tapes
 	var watchErr error
 	if compacted := c.cluster.ref.compacted(); compacted > c.run.Base.Revision {
 		told, watchErr = recorded(dir.Path(history.FileWatches), c.run, c.keys, compacted)
