@@ -2,10 +2,7 @@ package verify
 
 import (
 	"fmt"
-	"slices"
 	"strings"
-
-	"github.com/etcdlab/etcdlab/crash/verify/datadir"
 )
 
 const checkDisk = "disk"
@@ -40,8 +37,9 @@ func (c *evidence) judgeDisk() Check {
 			report("the data directory is damaged: %s", m.damaged)
 		}
 		if m.damaged == "" && len(rep.Problems) == 0 {
-			indexes(m, &rep.DB, &rep.WAL, report)
-			d = append(d, snapshots(c.run.Etcd, m, rep, report)...)
+			for _, wrong := range rep.Agree(c.run.Etcd) {
+				report("%s", wrong.Message)
+			}
 		}
 		if rep.WAL.Beyond {
 			// A member that was restarted has cut its torn tail off and cleared
@@ -59,61 +57,4 @@ func (c *evidence) judgeDisk() Check {
 		check.Verdict, check.Detail = Error, strings.Join(failed, "; ")
 	}
 	return check
-}
-
-// indexes checks what must hold between db and log. The persisted commit index
-// may lag behind what was applied: etcd does not write a hard state of which
-// only the commit index changed. Entries are in the log before they are applied.
-func indexes(m *member, db *datadir.DB, wal *datadir.WAL, report func(string, ...any)) {
-	if wal.Commit > wal.Last {
-		report("the log commits entry %d, but ends at entry %d", wal.Commit, wal.Last)
-	}
-	if db.ConsistentIndex > wal.Last {
-		report("the db has applied entry %d, but the log ends at entry %d", db.ConsistentIndex, wal.Last)
-	}
-	if db.ConsistentIndex == 0 && db.Keys > 0 {
-		report("the db holds %d records and no consistent index", db.Keys)
-	}
-}
-
-// snapshots checks the snapshot that the log would start from, as etcd does at
-// start-up: the newest whose record is committed. The file is synced before the
-// record is written, so a record without a whole file is damage; a torn file
-// without a record is what a power cut leaves of an unfinished snapshot.
-func snapshots(version string, m *member, rep *datadir.Report, report func(string, ...any)) (d doubts) {
-	var valid []datadir.WALSnap
-	for _, s := range rep.WAL.Snapshots {
-		if s.Index > 0 && s.Index <= rep.WAL.Commit {
-			valid = append(valid, s)
-		}
-	}
-	usable := false
-	for _, s := range rep.Snaps {
-		recorded := slices.Contains(valid, datadir.WALSnap{Term: s.Term, Index: s.Index})
-		switch {
-		case s.Error == "":
-			usable = usable || recorded
-		case recorded:
-			report("member/snap/%s is damaged, though the log says that it was written: %s", s.Name, s.Error)
-		}
-	}
-	if len(valid) == 0 {
-		if rep.WAL.FirstSeq > 0 {
-			report("the log begins with segment %d and names no snapshot to begin from", rep.WAL.FirstSeq)
-		}
-		return nil
-	}
-	newest := valid[len(valid)-1]
-	if newest.Index > rep.DB.ConsistentIndex && !slices.Contains(rep.SnapDBs, newest.Index) {
-		report("the log begins from the snapshot at entry %d, but the db has only applied entry %d and %016x.snap.db is not there", newest.Index, rep.DB.ConsistentIndex, newest.Index)
-	}
-	// From v3.7 on etcd makes the snapshot from the log's record and the db.
-	if !usable && needsSnapFile(version) && rep.WAL.FirstSeq > 0 {
-		report("no snapshot file belongs to a record of the log, which begins with segment %d", rep.WAL.FirstSeq)
-	}
-	return nil
-}
-
-func needsSnapFile(version string) bool {
-	return strings.HasPrefix(version, "v3.5.") || strings.HasPrefix(version, "v3.6.")
 }

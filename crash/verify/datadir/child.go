@@ -29,6 +29,7 @@ func ChildMain(args []string, stdout, stderr io.Writer) int {
 	set.SetOutput(stderr)
 	set.StringVar(&q.Prefix, "prefix", "", "of the run's keys")
 	set.StringVar(&q.RunID, "run", "", "the run's id")
+	set.BoolVar(&q.OnlyDB, "only-db", false, "leave the log, the snapshots and the stream of revisions out")
 	set.Int64Var(&q.HashRevision, "hash-revision", 0, "compute HashKV up to this revision")
 	if err := set.Parse(args); err != nil || set.NArg() != 1 {
 		fmt.Fprintln(stderr, "usage: inspect-data [flags] DIR; verify starts it")
@@ -57,7 +58,7 @@ func Inspect(ctx context.Context, exe []string, q Query) (*Store, error) {
 	if len(exe) == 0 {
 		return inspectHere(&q)
 	}
-	args := append(exe[1:len(exe):len(exe)], "-prefix", q.Prefix, "-run", q.RunID, "-hash-revision", fmt.Sprint(q.HashRevision), "--", q.Dir)
+	args := append(exe[1:len(exe):len(exe)], "-prefix", q.Prefix, "-run", q.RunID, "-hash-revision", fmt.Sprint(q.HashRevision), "-only-db="+fmt.Sprint(q.OnlyDB), "--", q.Dir)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, exe[0], args...)

@@ -151,7 +151,7 @@ func (d *dbReader) meta(tx *bolt.Tx) {
 		if v == nil {
 			return 0
 		}
-		main, _, _, ok := parseRev(v)
+		main, _, _, ok := ParseRevision(v)
 		if !ok {
 			d.problem("%s is not a revision", name)
 		}
@@ -161,7 +161,8 @@ func (d *dbReader) meta(tx *bolt.Tx) {
 	d.rep.DB.Scheduled, d.rep.DB.Finished = revision("scheduledCompactRev"), revision("finishedCompactRev")
 }
 
-func parseRev(k []byte) (main, sub int64, tombstone, ok bool) {
+// ParseRevision reads a key of the key bucket.
+func ParseRevision(k []byte) (main, sub int64, tombstone, ok bool) {
 	if len(k) < revBytes || len(k) > revBytes+1 || k[8] != '_' {
 		return 0, 0, false, false
 	}
@@ -196,7 +197,7 @@ func (d *dbReader) keys(tx *bolt.Tx) error {
 }
 
 func (d *dbReader) key(k, v []byte, hashing bool) error {
-	main, sub, tombstone, ok := parseRev(k)
+	main, sub, tombstone, ok := ParseRevision(k)
 	if !ok {
 		return fmt.Errorf("the key bucket holds %x, which is not a revision", k)
 	}
@@ -210,6 +211,9 @@ func (d *dbReader) key(k, v []byte, hashing bool) error {
 	d.rep.DB.Keys++
 	if hashing && main <= d.q.HashRevision {
 		d.hash = crc32.Update(crc32.Update(d.hash, castagnoli, k), castagnoli, v)
+	}
+	if d.q.OnlyDB {
+		return nil
 	}
 	var h xxhash.Digest
 	h.Reset()

@@ -35,7 +35,7 @@ func FuzzSegment(f *testing.F) {
 		}
 		for _, last := range []bool{true, false} {
 			rep := &Report{}
-			w := &walReader{rep: rep, name: "segment", entry: func(e *entry) {
+			w := &walReader{rep: rep, name: "segment", entry: func(e *entry, _ int) {
 				_ = eachWrite(e.data, func(_, _ []byte) {}, func(_, _ []byte) {})
 			}}
 			w.segment(b, last)
@@ -64,7 +64,7 @@ func TestEveryFlipInTheLog(t *testing.T) {
 	read := func(b []byte) (*Report, []entry) {
 		rep := &Report{}
 		var got []entry
-		w := &walReader{rep: rep, name: "segment", entry: func(e *entry) {
+		w := &walReader{rep: rep, name: "segment", entry: func(e *entry, _ int) {
 			got = append(got, entry{e.term, e.index, e.kind, bytes.Clone(e.data)})
 		}}
 		w.segment(b, true)

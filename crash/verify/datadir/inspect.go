@@ -13,6 +13,7 @@ type Query struct {
 	Prefix       string // keys that do not begin with it are foreign
 	RunID        string // values that do not begin with it have no name
 	HashRevision int64  // compute HashKV up to it; 0: do not
+	OnlyDB       bool   // leave the log, the snapshots and the stream of revisions out
 }
 
 // inspect reads the directory and streams what it finds to out. Damage is in
@@ -23,6 +24,9 @@ func inspect(q *Query, out io.Writer) error {
 	db := &dbReader{q: q, rep: rep, out: enc}
 	if err := db.read(q.Dir); err != nil {
 		return err
+	}
+	if q.OnlyDB {
+		return enc.report(rep)
 	}
 	if err := readLog(q, rep, enc); err != nil {
 		return err
@@ -42,7 +46,7 @@ func readLog(q *Query, rep *Report, enc *encoder) error {
 		applied = 0 // then the log is all there is
 	}
 	w := &walReader{rep: rep}
-	w.entry = func(e *entry) {
+	w.entry = func(e *entry, _ int) {
 		// An entry of a new leader replaces those from its index on: they were
 		// never committed.
 		for len(writes) > 0 && writes[len(writes)-1].Index >= e.index {

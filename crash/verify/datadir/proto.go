@@ -12,9 +12,9 @@ import (
 
 var errProto = errors.New("it is not a valid protocol buffer message")
 
-// fields calls each with every field of b; num is set for varints, data for
+// Fields calls each with every field of b; num is set for varints, data for
 // bytes. Other wire types are passed over.
-func fields(b []byte, each func(field protowire.Number, num uint64, data []byte) error) error {
+func Fields(b []byte, each func(field protowire.Number, num uint64, data []byte) error) error {
 	for len(b) > 0 {
 		field, typ, n := protowire.ConsumeTag(b)
 		if n < 0 {
@@ -53,7 +53,7 @@ type keyValue struct {
 
 func (kv *keyValue) parse(b []byte) error {
 	*kv = keyValue{}
-	return fields(b, func(field protowire.Number, num uint64, data []byte) error {
+	return Fields(b, func(field protowire.Number, num uint64, data []byte) error {
 		switch field {
 		case 1:
 			kv.key = data
@@ -80,7 +80,7 @@ type entry struct {
 
 func (e *entry) parse(b []byte) error {
 	*e = entry{}
-	return fields(b, func(field protowire.Number, num uint64, data []byte) error {
+	return Fields(b, func(field protowire.Number, num uint64, data []byte) error {
 		switch field {
 		case 1:
 			e.kind = num
@@ -100,7 +100,7 @@ type hardState struct{ term, vote, commit uint64 }
 
 func (h *hardState) parse(b []byte) error {
 	*h = hardState{}
-	return fields(b, func(field protowire.Number, num uint64, _ []byte) error {
+	return Fields(b, func(field protowire.Number, num uint64, _ []byte) error {
 		switch field {
 		case 1:
 			h.term = num
@@ -116,7 +116,7 @@ func (h *hardState) parse(b []byte) error {
 // parse reads walpb.Snapshot.
 func (s *WALSnap) parse(b []byte) error {
 	*s = WALSnap{}
-	return fields(b, func(field protowire.Number, num uint64, _ []byte) error {
+	return Fields(b, func(field protowire.Number, num uint64, _ []byte) error {
 		switch field {
 		case 1:
 			s.Index = num
@@ -138,7 +138,7 @@ const (
 // eachWrite calls put and del with the writes of an InternalRaftRequest. A
 // transaction's are those of both branches: which one ran is not in the entry.
 func eachWrite(b []byte, put func(key, value []byte), del func(key, end []byte)) error {
-	return fields(b, func(field protowire.Number, _ uint64, data []byte) error {
+	return Fields(b, func(field protowire.Number, _ uint64, data []byte) error {
 		switch field {
 		case raftPut:
 			return eachPut(data, put)
@@ -153,7 +153,7 @@ func eachWrite(b []byte, put func(key, value []byte), del func(key, end []byte))
 
 func eachPut(b []byte, put func(key, value []byte)) error {
 	var key, value []byte
-	err := fields(b, func(field protowire.Number, _ uint64, data []byte) error {
+	err := Fields(b, func(field protowire.Number, _ uint64, data []byte) error {
 		switch field {
 		case 1:
 			key = data
@@ -170,7 +170,7 @@ func eachPut(b []byte, put func(key, value []byte)) error {
 
 func eachDelete(b []byte, del func(key, end []byte)) error {
 	var key, end []byte
-	err := fields(b, func(field protowire.Number, _ uint64, data []byte) error {
+	err := Fields(b, func(field protowire.Number, _ uint64, data []byte) error {
 		switch field {
 		case 1:
 			key = data
@@ -189,11 +189,11 @@ func eachTxn(b []byte, put func(key, value []byte), del func(key, end []byte), d
 	if depth > maxNesting {
 		return errProto
 	}
-	return fields(b, func(field protowire.Number, _ uint64, data []byte) error {
+	return Fields(b, func(field protowire.Number, _ uint64, data []byte) error {
 		if field != 2 && field != 3 {
 			return nil
 		}
-		return fields(data, func(field protowire.Number, _ uint64, data []byte) error {
+		return Fields(data, func(field protowire.Number, _ uint64, data []byte) error {
 			switch field {
 			case 2:
 				return eachPut(data, put)

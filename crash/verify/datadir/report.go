@@ -20,7 +20,8 @@ const (
 	KindTerm = "term" // a hard state of an older term than the one before it
 	KindVote = "vote" // a second vote in one term
 
-	kindRecord = "record" // a damaged record of the log
+	KindSnapshot = "snapshot" // a snapshot file, or that there is none
+	KindRecord   = "wal"      // a damaged record of the log
 )
 
 // Problem is one finding and where it is.

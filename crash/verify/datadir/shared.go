@@ -166,7 +166,7 @@ func (d *dbReader) auth(tx *bolt.Tx, a *Auth) {
 
 // parseLease reads leasepb.Lease, whose ID is also its key.
 func parseLease(k, v []byte) (l Lease, err error) {
-	err = fields(v, func(field protowire.Number, num uint64, _ []byte) error {
+	err = Fields(v, func(field protowire.Number, num uint64, _ []byte) error {
 		switch field {
 		case 1:
 			l.ID = int64(num)
@@ -183,7 +183,7 @@ func parseLease(k, v []byte) (l Lease, err error) {
 
 // parseAlarm reads etcdserverpb.AlarmMember, which is all key and no value.
 func parseAlarm(k []byte) (a Alarm, err error) {
-	return a, fields(k, func(field protowire.Number, num uint64, _ []byte) error {
+	return a, Fields(k, func(field protowire.Number, num uint64, _ []byte) error {
 		switch field {
 		case 1:
 			a.Member = num
@@ -213,7 +213,7 @@ func parsePeer(k, v []byte) (Peer, error) {
 // parsePrincipal reads authpb.User or authpb.Role, whose name is also its key.
 func parsePrincipal(k, v []byte, user bool) (Principal, error) {
 	p := Principal{Digest: Hash(v)}
-	err := fields(v, func(field protowire.Number, _ uint64, data []byte) error {
+	err := Fields(v, func(field protowire.Number, _ uint64, data []byte) error {
 		switch {
 		case field == 1:
 			p.Name = string(data)

@@ -59,7 +59,7 @@ func checkSnap(b []byte, term, index uint64) error {
 	}
 	var crc uint32
 	var data []byte
-	err := fields(b, func(field protowire.Number, num uint64, bytes []byte) error {
+	err := Fields(b, func(field protowire.Number, num uint64, bytes []byte) error {
 		switch field {
 		case 1:
 			crc = uint32(num)
@@ -78,7 +78,7 @@ func checkSnap(b []byte, term, index uint64) error {
 		return errors.New("its CRC does not match")
 	}
 	var meta []byte
-	if err := fields(data, func(field protowire.Number, _ uint64, bytes []byte) error {
+	if err := Fields(data, func(field protowire.Number, _ uint64, bytes []byte) error {
 		if field == 2 {
 			meta = bytes
 		}
@@ -87,7 +87,7 @@ func checkSnap(b []byte, term, index uint64) error {
 		return err
 	}
 	var gotTerm, gotIndex uint64
-	if err := fields(meta, func(field protowire.Number, num uint64, _ []byte) error {
+	if err := Fields(meta, func(field protowire.Number, num uint64, _ []byte) error {
 		switch field {
 		case 2:
 			gotIndex = num

@@ -42,7 +42,7 @@ type walReader struct {
 	metadata []byte
 	started  bool // an entry or a snapshot was read
 	state    hardState
-	entry    func(e *entry)
+	entry    func(e *entry, pos int)
 }
 
 // segment is one file of the WAL, by the numbers of its name.
@@ -159,7 +159,7 @@ func parseRecord(b []byte, pos int) (r record, bad *frameError) {
 	}
 	body := b[pos+frameHead : pos+frameHead+int(size)]
 	r.end = pos + frameHead + int(size+pad)
-	err := fields(body, func(field protowire.Number, num uint64, data []byte) error {
+	err := Fields(body, func(field protowire.Number, num uint64, data []byte) error {
 		switch field {
 		case 1:
 			r.kind = num
@@ -181,10 +181,7 @@ func (w *walReader) segment(b []byte, last bool) bool {
 	pos := 0
 	for {
 		if len(b)-pos >= frameHead && binary.LittleEndian.Uint64(b[pos:]) == 0 || len(b) == pos {
-			if last {
-				w.tail(b, pos, pos)
-			}
-			return true
+			return w.end(b, pos, last)
 		}
 		r, bad := parseRecord(b, pos)
 		if bad == nil && r.kind != recCRC {
@@ -195,12 +192,12 @@ func (w *walReader) segment(b []byte, last bool) bool {
 			}
 		}
 		if bad != nil {
-			if last && (!bad.inFile || tornSector(b, pos+frameHead, bad.end)) {
+			if last && honest(b, pos, bad) {
 				w.rep.WAL.Torn, w.rep.WAL.TornFile, w.rep.WAL.TornAt = true, w.name, int64(pos)
 				w.tail(b, pos, bad.end)
 				return false
 			}
-			w.problemAt(pos, kindRecord, "record %d at byte %d is damaged: %s", w.rep.WAL.Records, pos, bad.reason)
+			w.damaged(b, pos, bad.reason)
 			return false
 		}
 		if !w.record(&r, pos) {
@@ -209,6 +206,74 @@ func (w *walReader) segment(b []byte, last bool) bool {
 		w.rep.WAL.Records++
 		pos = r.end
 	}
+}
+
+// end looks at what follows the last record of a segment. Segments are cut to
+// their length when the next one begins, and before that end in zeroes.
+func (w *walReader) end(b []byte, pos int, last bool) bool {
+	used := len(bytes.TrimRight(b[pos:], "\x00"))
+	// A length is a multiple of 8 bytes from the file's begin, so that no tear
+	// goes through it, and none takes it without the rest of its sector.
+	sectorEnd := min((pos/sector+1)*sector, len(b))
+	if used > 0 && (!last || len(bytes.Trim(b[pos:sectorEnd], "\x00")) > 0) {
+		w.damaged(b, pos, "its length is zero")
+		return false
+	}
+	if last {
+		w.tail(b, pos, pos)
+	}
+	return true
+}
+
+// damaged reports a record that no torn write explains, and stops there: the
+// chain of CRCs is broken.
+func (w *walReader) damaged(b []byte, pos int, reason string) {
+	then := ""
+	used := len(bytes.TrimRight(b, "\x00"))
+	if at, found := resync(b[:used], pos+frameHead, w.rep.WAL.Last); found {
+		then = fmt.Sprintf("; the log goes on at byte %d", at)
+	}
+	w.problemAt(pos, KindRecord, "record %d at byte %d is damaged: %s%s", w.rep.WAL.Records, pos, reason, then)
+}
+
+// honest says whether a cut of the power can have left this in the last segment.
+// A record that reaches beyond the file does so if the file's new length was
+// lost; then its own fields still agree with its length.
+func honest(b []byte, pos int, bad *frameError) bool {
+	if bad.inFile {
+		return tornSector(b, pos+frameHead, bad.end)
+	}
+	if len(b)-pos < frameHead {
+		return true
+	}
+	head := binary.LittleEndian.Uint64(b[pos:])
+	size, known := innerSize(b[pos+frameHead:])
+	return !known || size == head&^(0xff<<56)
+}
+
+// innerSize is how long a record is by its own fields, whose last is the data.
+func innerSize(b []byte) (size uint64, known bool) {
+	rest := b
+	for len(rest) > 0 {
+		field, typ, n := protowire.ConsumeTag(rest)
+		if n < 0 {
+			return 0, len(rest) > 16
+		}
+		rest = rest[n:]
+		_, n = protowire.ConsumeVarint(rest)
+		if n < 0 || typ != protowire.VarintType && typ != protowire.BytesType {
+			return 0, len(rest) > 16
+		}
+		if field == 3 && typ == protowire.BytesType {
+			data, _ := protowire.ConsumeVarint(rest)
+			return uint64(len(b)-len(rest)+n) + data, true
+		}
+		rest = rest[n:]
+		if len(b)-len(rest) > 32 {
+			return 0, true // fields of a record are few and short
+		}
+	}
+	return 0, false
 }
 
 // tornSector is etcd's rule for a torn write: a whole sector of it, or what the

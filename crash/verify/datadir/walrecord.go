@@ -10,27 +10,27 @@ func (w *walReader) record(r *record, pos int) bool {
 	switch r.kind {
 	case recCRC:
 		if w.chained && r.crc != w.crc {
-			w.problemAt(pos, kindRecord, "the segment's CRC at byte %d does not continue the one before it", pos)
+			w.problemAt(pos, KindRecord, "the segment's CRC at byte %d does not continue the one before it", pos)
 			return false
 		}
 		w.crc, w.chained = r.crc, true
 	case recMetadata:
 		if w.metadata != nil && !bytes.Equal(w.metadata, r.data) {
-			w.problemAt(pos, kindRecord, "the metadata at byte %d differ from those at the WAL's start", pos)
+			w.problemAt(pos, KindRecord, "the metadata at byte %d differ from those at the WAL's start", pos)
 			return false
 		}
 		w.metadata = bytes.Clone(r.data)
 	case recState:
 		var h hardState
 		if err := h.parse(r.data); err != nil {
-			w.problemAt(pos, kindRecord, "the hard state at byte %d is damaged: %v", pos, err)
+			w.problemAt(pos, KindRecord, "the hard state at byte %d is damaged: %v", pos, err)
 			return false
 		}
 		w.hardState(&h, pos)
 	case recSnapshot:
 		var s WALSnap
 		if err := s.parse(r.data); err != nil {
-			w.problemAt(pos, kindRecord, "the snapshot record at byte %d is damaged: %v", pos, err)
+			w.problemAt(pos, KindRecord, "the snapshot record at byte %d is damaged: %v", pos, err)
 			return false
 		}
 		wal.Snapshots = append(wal.Snapshots, s)
@@ -41,7 +41,7 @@ func (w *walReader) record(r *record, pos int) bool {
 	case recEntry:
 		return w.raftEntry(r, pos)
 	default:
-		w.problemAt(pos, kindRecord, "the record at byte %d is of the unknown type %d", pos, r.kind)
+		w.problemAt(pos, KindRecord, "the record at byte %d is of the unknown type %d", pos, r.kind)
 		return false
 	}
 	return true
@@ -51,18 +51,18 @@ func (w *walReader) raftEntry(r *record, pos int) bool {
 	wal := &w.rep.WAL
 	var e entry
 	if err := e.parse(r.data); err != nil || e.index == 0 {
-		w.problemAt(pos, kindRecord, "the entry at byte %d is damaged", pos)
+		w.problemAt(pos, KindRecord, "the entry at byte %d is damaged", pos)
 		return false
 	}
 	if (w.started || wal.FirstSeq == 0) && e.index > wal.Last+1 {
-		w.problemAt(pos, kindRecord, "entry %d at byte %d follows entry %d: entries are missing", e.index, pos, wal.Last)
+		w.problemAt(pos, KindRecord, "entry %d at byte %d follows entry %d: entries are missing", e.index, pos, wal.Last)
 		return false
 	}
 	if wal.First == 0 || e.index < wal.First {
 		wal.First = e.index
 	}
 	wal.Last, wal.LastTerm, w.started = e.index, e.term, true
-	w.entry(&e)
+	w.entry(&e, pos)
 	return true
 }
 
