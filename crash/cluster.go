@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/etcdlab/etcdlab/crash/traffic"
@@ -209,7 +210,8 @@ func (c *cluster) untilServes(ctx context.Context, m lab.Member) error {
 	var lost time.Time
 	for {
 		_, err := c.probe(ctx, m.Name())
-		if err == nil {
+		if err == nil || errors.Is(err, rpctypes.ErrUserEmpty) {
+			// With auth on, etcd asks who reads only once it could answer.
 			return nil
 		}
 		info, infoErr := m.Info(ctx)

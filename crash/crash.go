@@ -74,7 +74,9 @@ type run struct {
 	meta    history.Run
 	dir     *runDir
 	load    *traffic.Load
-	rounds  []history.Figures
+	// loadStart is when the load was started, of CLOCK_MONOTONIC.
+	loadStart int64
+	rounds    []history.Figures
 	// profiles are the disks' before the run armed another.
 	profiles map[string]string
 	// logStart is where in each member's log the run began, in bytes.
@@ -188,8 +190,9 @@ func (r *run) startLoad(ctx context.Context) error {
 	r.load, err = traffic.Start(context.WithoutCancel(ctx), traffic.Options{
 		RunID: r.meta.ID, Prefix: r.meta.Prefix, Endpoints: endpoints, TLS: tlsConfig,
 		Clients: r.opts.Clients, Rate: r.opts.Rate, Seed: r.opts.Seed, Profile: r.opts.Traffic, Sink: r.dir.ops,
-		Slow: r.lab.Slow,
+		Watches: r.dir.watches, Base: r.meta.Base.Revision, Slow: r.lab.Slow,
 	})
+	r.loadStart = clock.Now()
 	return err
 }
 

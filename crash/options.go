@@ -19,13 +19,14 @@ type Options struct {
 	Target   string // see CheckTarget
 	// Then is what the second round does, the third and so on, before it is the
 	// turn of Fault on Target again.
-	Then    []Turn
-	Policy  fault.Policy
-	Seed    uint64
-	Rounds  int
-	Clients int
-	Rate    float64         // operations a second; 0 is saturated
-	Traffic traffic.Profile // zero is the default profile
+	Then   []Turn
+	Policy fault.Policy
+	Seed   uint64
+	Rounds int
+	// Traffic is the load; zero is the default profile, with 16 clients.
+	Traffic traffic.Profile
+	Clients int     // in place of the profile's, if not 0
+	Rate    float64 // operations a second, in place of the profile's if not 0
 	// Points are the failpoints, one a round in turn; AllPoints is every point
 	// of the binary, a round each.
 	Points []string
@@ -37,6 +38,9 @@ type Options struct {
 	How lab.HostCrash
 	// Profile is armed on every disk once the members serve; "" leaves it.
 	Profile string
+	// Duration is how long the load runs at least, the rounds' faults spread
+	// evenly over it; 0 is as long as the rounds take.
+	Duration time.Duration
 	// OpsBefore and OpsAfter are the acknowledged operations that a round
 	// waits for before its fault and after the recovery; 0 is 1,000 and 300.
 	OpsBefore, OpsAfter int
@@ -60,6 +64,25 @@ const AllPoints = "*"
 
 // maxRate is more than any etcd does.
 const maxRate = 1e9
+
+// maxDuration bounds a run's duration: more has not been thought of.
+const maxDuration = 30 * 24 * time.Hour
+
+// loops is how many clients there are on so many members.
+func (o Options) loops(members int) int {
+	if o.Clients > 0 {
+		return o.Clients
+	}
+	return o.Traffic.Clients + o.Traffic.PerMember*members
+}
+
+// rate is what bounds the load, operations a second; 0 is nothing.
+func (o Options) rate() float64 {
+	if o.Rate > 0 {
+		return o.Rate
+	}
+	return o.Traffic.Rate
+}
 
 // Check says what is wrong with the options, before anything is made for them.
 func (o Options) Check() error {
@@ -86,17 +109,29 @@ func (o Options) withDefaults() (Options, error) {
 	if o.Rounds < 0 || o.Rounds > 1_000_000 {
 		return o, fmt.Errorf("%d rounds: must be 1 to 1,000,000", o.Rounds)
 	}
-	if o.Clients == 0 {
-		o.Clients = 16
+	if o.Traffic.Name == "" && len(o.Traffic.Mix) == 0 {
+		var err error
+		if o.Traffic, err = traffic.Find(""); err != nil {
+			return o, err
+		}
+		if o.Clients == 0 {
+			o.Clients = 16
+		}
+	}
+	if err := o.Traffic.Check(); err != nil {
+		return o, err
+	}
+	if o.Duration < 0 || o.Duration > maxDuration {
+		return o, fmt.Errorf("a duration of %v: must be 0 to %v", o.Duration, maxDuration)
 	}
 	if o.Clients < 0 || o.Clients > 4096 {
-		return o, fmt.Errorf("%d clients: must be 1 to 4096", o.Clients)
+		return o, fmt.Errorf("%d clients: must be 0, for the profile's, to 4096", o.Clients)
 	}
 	if !(o.Rate >= 0 && o.Rate <= maxRate) { // NaN is neither
 		return o, fmt.Errorf("a rate of %g operations a second: must be 0 to %g", o.Rate, float64(maxRate))
 	}
-	o.OpsBefore = scaled(o.OpsBefore, 1000, o.Rate)
-	o.OpsAfter = scaled(o.OpsAfter, 300, o.Rate)
+	o.OpsBefore = scaled(o.OpsBefore, 1000, o.rate())
+	o.OpsAfter = scaled(o.OpsAfter, 300, o.rate())
 	if o.RecoverWithin == 0 {
 		o.RecoverWithin = 30 * time.Second
 	}

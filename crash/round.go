@@ -23,13 +23,15 @@ const loadWithin = 60 * time.Second
 // round plays one fault: load, fault, heal, recovery, load. goOn is false when
 // the cluster did not come back, which is for the judge; err is ours.
 func (r *run) round(ctx context.Context, n int) (fig history.Figures, goOn bool, err error) {
+	turn := r.turn(n)
+	if turn.Fault == fault.NameNone {
+		return r.quiet(ctx, n)
+	}
 	begun := clock.Now()
 	returned, ackedAtStart := r.load.Returned(), r.load.Acked()
 	r.dir.event(history.Event{Time: begun, Kind: history.EventRoundStart, Round: n})
 	rng := seed.Rand(roundSeed(r.opts.Seed, n), "round")
-
-	turn := r.turn(n)
-	fig = history.Figures{Fault: turn.Fault, Clients: r.opts.Clients}
+	fig = history.Figures{Fault: turn.Fault, Clients: r.meta.Clients}
 	if turn.Fault == "power-loss" {
 		fig.Policy = r.meta.Policy
 	}
@@ -50,6 +52,10 @@ func (r *run) round(ctx context.Context, n int) (fig history.Figures, goOn bool,
 		if broken := r.broken(ctx); broken != nil {
 			err = broken // what keeps the load from going on
 		}
+		return fig, false, err
+	}
+	// A round's fault comes in the middle of its share of the duration.
+	if err := r.hold(ctx, r.at(float64(n)-0.5)); err != nil {
 		return fig, false, err
 	}
 	fig.PerSecond = float64(r.load.Acked()-ackedAtStart) / clock.Since(begun).Seconds()
@@ -110,7 +116,11 @@ func (r *run) recover(ctx context.Context, n int, healed int64, fig history.Figu
 		fig.Message = fmt.Sprintf("%s did not serve again", strings.Join(slices.Sorted(maps.Keys(silent)), ", "))
 		return fig, false, nil
 	}
-	if err := r.acked(ctx, r.load.Acked(), r.few(r.opts.OpsAfter), r.cluster.slow(loadWithin)); err != nil {
+	err := r.acked(ctx, r.load.Acked(), r.few(r.opts.OpsAfter), r.cluster.slow(loadWithin))
+	if err == nil {
+		err = r.hold(ctx, r.at(float64(n)))
+	}
+	if err != nil {
 		if ctx.Err() != nil || r.load.Err() != nil {
 			return fig, false, err
 		}

@@ -1,7 +1,6 @@
 package crash
 
 import (
-	"archive/tar"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -24,8 +23,9 @@ const flushEvery = 100 * time.Millisecond
 // runDir is the run directory while it is written.
 type runDir struct {
 	path    string
-	opsFile *os.File
+	files   []*os.File // of ops and watches
 	ops     *history.Writer
+	watches *history.WatchWriter
 	stop    chan struct{}
 	done    chan struct{}
 
@@ -42,13 +42,15 @@ func (r *run) open(ctx context.Context) error {
 		ID: hex.EncodeToString(id[:]), Scenario: r.opts.Scenario, Lab: r.lab.Name, Provider: r.lab.Provider,
 		FS:   r.lab.Spec.Disk.FS,
 		Seed: r.opts.Seed, Rounds: r.opts.Rounds, Fault: r.opts.faultNames(), Target: r.opts.Target, Policy: string(r.opts.Policy),
-		Clients: r.opts.Clients, Rate: r.opts.Rate,
+		Clients: r.opts.loops(len(r.lab.Members)), Rate: r.opts.rate(), Traffic: r.opts.Traffic.Name,
 		Start: clock.Now(), Wall: time.Now().UTC().Format(time.RFC3339Nano),
 		Command: r.opts.Command, Tool: r.opts.Tool, Kernel: kernel(),
 	}
 	if !r.opts.cuts() {
 		r.meta.Policy = ""
 	}
+	// All evidence is stamped here, by this process, whatever machines the
+	// members are: ClockUncertainty stays 0.
 	r.meta.Prefix = "/etcdlab/" + r.meta.ID + "/"
 	for _, m := range r.lab.Members {
 		info, err := m.Info(ctx)
@@ -107,18 +109,30 @@ func createRunDir(path string) (*runDir, error) {
 		return nil, fmt.Errorf("make the run directory: %w; choose another with --run-dir", err)
 	}
 	d := &runDir{path: path, stop: make(chan struct{}), done: make(chan struct{})}
-	var err error
-	if d.opsFile, err = os.Create(filepath.Join(path, history.FileOps)); err != nil {
-		return nil, err
-	}
-	if d.events, err = os.Create(filepath.Join(path, history.FileEvents)); err != nil {
-		return nil, errors.Join(err, d.opsFile.Close())
-	}
-	if d.ops, err = history.NewWriter(d.opsFile); err != nil {
-		return nil, errors.Join(err, d.opsFile.Close(), d.events.Close())
+	if err := d.create(); err != nil {
+		return nil, errors.Join(fmt.Errorf("begin the run directory: %w", err), d.closeFiles())
 	}
 	go d.flushLoop()
 	return d, nil
+}
+
+// create makes the files that grow during the run.
+func (d *runDir) create() (err error) {
+	if d.events, err = os.Create(filepath.Join(d.path, history.FileEvents)); err != nil {
+		return err
+	}
+	for _, name := range []string{history.FileOps, history.FileWatches} {
+		f, err := os.Create(filepath.Join(d.path, name))
+		if err != nil {
+			return err
+		}
+		d.files = append(d.files, f)
+	}
+	if d.ops, err = history.NewWriter(d.files[0]); err != nil {
+		return err
+	}
+	d.watches, err = history.NewWatchWriter(d.files[1])
+	return err
 }
 
 func (d *runDir) flushLoop() {
@@ -130,7 +144,7 @@ func (d *runDir) flushLoop() {
 		case <-d.stop:
 			return
 		case <-tick.C:
-			d.fail(d.ops.Flush())
+			d.fail(errors.Join(d.ops.Flush(), d.watches.Flush()))
 		}
 	}
 }
@@ -158,8 +172,18 @@ func (d *runDir) event(e history.Event) {
 func (d *runDir) close() error {
 	close(d.stop)
 	<-d.done
-	d.fail(d.ops.Close())
-	return errors.Join(d.err, d.opsFile.Close(), d.events.Close())
+	d.fail(errors.Join(d.ops.Close(), d.watches.Close()))
+	return errors.Join(d.err, d.closeFiles())
+}
+
+func (d *runDir) closeFiles() error {
+	var errs []error
+	for _, f := range append(d.files, d.events) {
+		if f != nil {
+			errs = append(errs, f.Close())
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // diskLogs stores the write log's tail of each cut of a round.
@@ -175,60 +199,4 @@ func (d *runDir) diskLogs(ctx context.Context, round int, members []lab.Member) 
 		}
 	}
 	return nil
-}
-
-func writeFile(path string, fill func(io.Writer) error) error {
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return err
-	}
-	f, err := os.Create(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(fill(f), f.Close())
-}
-
-// untar unpacks regular files and directories below dir; runs of zeroes become
-// holes, because most of a WAL segment is preallocated.
-func untar(r io.Reader, dir string) error {
-	tr := tar.NewReader(r)
-	for {
-		h, err := tr.Next()
-		if err == io.EOF {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		if !filepath.IsLocal(h.Name) {
-			return fmt.Errorf("archive holds %q, which leads out of its directory", h.Name)
-		}
-		path := filepath.Join(dir, h.Name)
-		switch h.Typeflag {
-		case tar.TypeDir:
-			err = os.MkdirAll(path, 0o755)
-		case tar.TypeReg:
-			err = writeFile(path, func(w io.Writer) error { return copySparse(w.(*os.File), tr, h.Size) })
-		}
-		if err != nil {
-			return err
-		}
-	}
-}
-
-func copySparse(f *os.File, r io.Reader, size int64) error {
-	buf, zero := make([]byte, 64<<10), make([]byte, 64<<10)
-	for off := int64(0); off < size; {
-		n, err := io.ReadFull(r, buf[:min(int64(len(buf)), size-off)])
-		if err != nil {
-			return err
-		}
-		if string(buf[:n]) != string(zero[:n]) {
-			if _, err := f.WriteAt(buf[:n], off); err != nil {
-				return err
-			}
-		}
-		off += int64(n)
-	}
-	return f.Truncate(size)
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/etcdlab/etcdlab/crash/fault"
+	"github.com/etcdlab/etcdlab/crash/traffic"
 	"github.com/etcdlab/etcdlab/disk"
 	"github.com/etcdlab/etcdlab/lab/spec"
 )
@@ -65,6 +66,12 @@ var scenarios = []Scenario{
 			Then: []Turn{{Fault: "io-error", Target: TargetLeader}}},
 	},
 	{
+		Name:    "healthy",
+		Doc:     "3 members under load, and nothing is done to them; --traffic and --duration say which load and for how long",
+		Members: 3,
+		Options: Options{Fault: fault.NameNone, Duration: 30 * time.Second},
+	},
+	{
 		Name: "bug/14370",
 		Doc: "etcd issue #14370: a single member acknowledges writes before they are in its WAL, and loses them when it panics" +
 			" at raftBeforeSave; in v3.5.0 to v3.5.4, fixed in v3.5.5",
@@ -72,6 +79,32 @@ var scenarios = []Scenario{
 		Etcd:    "v3.5.4",
 		Options: Options{Fault: "failpoint", Target: TargetAll, Points: []string{"raftBeforeSave"}, Rounds: 8, OpsBefore: 400, OpsAfter: 100},
 	},
+	{
+		Name: "bug/14429",
+		Doc: "etcd pull request 14429: listing alarms does not move the consistent index; with a small snapshot-count a single member" +
+			" that is killed then does not start again; in v3.5.0 to v3.5.4, fixed in v3.5.5",
+		Members: 1,
+		Etcd:    "v3.5.4",
+		Args:    map[string]string{"snapshot-count": "5"},
+		Options: Options{Fault: "kill", Target: TargetAll, Traffic: named("alarm-list"), Rounds: 5, OpsBefore: 400, OpsAfter: 100},
+	},
+	{
+		Name: "bug/18667",
+		Doc: "etcd issue #18667: a transaction that reads at a compacted revision and puts is applied by members that have not" +
+			" compacted yet and not by others; in v3.6.14, fixed in v3.7.0",
+		Members: 3,
+		Etcd:    "v3.6.14",
+		Options: Options{Fault: fault.NameNone, Traffic: named("compacted-reads"), Duration: 8 * time.Second},
+	},
+}
+
+// named is a built-in profile of the load.
+func named(name string) traffic.Profile {
+	p, err := traffic.Find(name)
+	if err != nil {
+		panic(err) // a test looks at every scenario
+	}
+	return p
 }
 
 // Scenarios lists the built-in scenarios.

@@ -1,6 +1,7 @@
 package crash
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 
@@ -22,7 +23,11 @@ func FromFile(file *spec.Scenario) (Scenario, error) {
 		return fail("fault", err)
 	}
 	s := Scenario{Name: file.Name, Doc: file.Doc, Lab: &file.Lab}
-	if same, err := FindScenario(r.Fault); err == nil {
+	like := r.Fault
+	if like == fault.NameNone {
+		like = "healthy"
+	}
+	if same, err := FindScenario(like); err == nil {
 		s.Options = same.Options
 	}
 	o := &s.Options
@@ -59,6 +64,14 @@ func FromFile(file *spec.Scenario) (Scenario, error) {
 	over(&o.OpsBefore, r.Before)
 	over(&o.OpsAfter, r.After)
 	over(&o.Rate, float64(r.Rate))
+	over(&o.Duration, r.Duration)
+	if o.Traffic, err = trafficOf(o.Traffic, &r.Traffic); err != nil {
+		var bad *trafficError
+		if errors.As(err, &bad) {
+			return fail(bad.field, bad.err)
+		}
+		return fail("traffic", err)
+	}
 	lab := file.Lab
 	lab.Default()
 	var names []string

@@ -7,12 +7,14 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/etcdlab/etcdlab/crash"
 	"github.com/etcdlab/etcdlab/crash/fault"
 	"github.com/etcdlab/etcdlab/crash/report"
+	"github.com/etcdlab/etcdlab/crash/traffic"
 	"github.com/etcdlab/etcdlab/crash/verify"
 )
 
@@ -25,6 +27,8 @@ type crashFlags struct {
 	rate                         float64
 	points                       []string
 	io, how                      string
+	traffic                      string
+	duration                     time.Duration
 	keepDiskLogs                 bool
 }
 
@@ -34,8 +38,10 @@ func (c *crashFlags) add(cmd *cobra.Command) {
 	f.StringVar(&c.cut, "cut", "", "what a power loss keeps of un-flushed writes: drop, keep, prefix, random, torn or mixed")
 	f.Uint64Var(&c.seed, "seed", 0, "seed of everything random in the run (default: drawn, and printed)")
 	f.IntVar(&c.rounds, "rounds", 0, "number of faults")
-	f.IntVar(&c.clients, "clients", 0, "concurrent clients (default 16)")
+	f.IntVar(&c.clients, "clients", 0, "concurrent clients (default 16, or the profile's of --traffic)")
 	f.Float64Var(&c.rate, "rate", 0, "operations a second in all (default: as fast as answers come)")
+	f.StringVar(&c.traffic, "traffic", "", "the load, by name; `etcdlab traffic` lists them (default default)")
+	f.DurationVar(&c.duration, "duration", 0, "how long the load runs at least, such as 10m; the faults are spread over it")
 	f.StringSliceVar(&c.points, "point", nil, "failpoints for --fault failpoint, one a round in turn; * is all (default raftBeforeSave)")
 	f.StringVar(&c.io, "io", "", "what --fault io-error makes fail: read, write or flush, with conditions, such as write,nth=3,count=1 or read,range=1MiB+64KiB,for=2s (default flush,count=1)")
 	f.StringVar(&c.how, "how", "", "how --fault host-crash ends a machine: panic, reset or hang (default: in turn)")
@@ -76,9 +82,17 @@ func (c *crashFlags) over(cmd *cobra.Command, o *crash.Options) error {
 		}
 		o.How = how
 	}
+	if c.traffic != "" {
+		p, err := traffic.Find(c.traffic)
+		if err != nil {
+			return withCode(codeUsage, fmt.Errorf("%w; see `etcdlab traffic`", err))
+		}
+		o.Traffic = p
+	}
 	for name, set := range map[string]func(){
 		"rounds": func() { o.Rounds = c.rounds }, "clients": func() { o.Clients = c.clients },
 		"rate": func() { o.Rate = c.rate }, "point": func() { o.Points = c.points },
+		"duration": func() { o.Duration = c.duration },
 	} {
 		if cmd.Flags().Changed(name) {
 			set()
@@ -86,6 +100,9 @@ func (c *crashFlags) over(cmd *cobra.Command, o *crash.Options) error {
 	}
 	if cmd.Flags().Changed("rounds") && c.rounds < 1 || cmd.Flags().Changed("clients") && c.clients < 1 {
 		return withCode(codeUsage, errors.New("--rounds and --clients must be at least 1"))
+	}
+	if cmd.Flags().Changed("duration") && c.duration <= 0 {
+		return withCode(codeUsage, fmt.Errorf("--duration %v: must be more than 0, such as 10m", c.duration))
 	}
 	if o.Fault == "failpoint" && len(o.Points) == 0 {
 		o.Points = []string{"raftBeforeSave"}

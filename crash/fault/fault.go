@@ -51,7 +51,7 @@ type Fault interface {
 
 // New returns a fault by its name.
 func New(name string) (Fault, error) {
-	for _, f := range []Fault{&PowerLoss{}, &Kill{}, &IOError{}, &Failpoint{}, &HostCrash{}} {
+	for _, f := range []Fault{&PowerLoss{}, &Kill{}, &IOError{}, &Failpoint{}, &HostCrash{}, &None{}} {
 		if f.Name() == name {
 			return f, nil
 		}
@@ -60,7 +60,7 @@ func New(name string) (Fault, error) {
 }
 
 // Names lists every fault.
-var Names = []string{"power-loss", "kill", "io-error", "failpoint", "host-crash"}
+var Names = []string{"power-loss", "kill", "io-error", "failpoint", "host-crash", NameNone}
 
 // Known says whether there is a fault of that name.
 func Known(name string) bool { return slices.Contains(Names, name) }

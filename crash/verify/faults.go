@@ -9,6 +9,7 @@ import (
 const (
 	checkFaults = "faults"
 	powerLoss   = "power-loss"
+	noFault     = "none" // of a run that is only load
 )
 
 // judgeFaults says whether the run did to the members what it set out to do: a
@@ -54,13 +55,16 @@ func (c *evidence) judgeFaults() (check Check, observed int) {
 	switch {
 	case rounds == 0:
 		d = append(d, "no round ended")
-	case observed == 0:
+	case observed == 0 && c.run.Fault != noFault:
 		d = append(d, "no fault was seen to take effect")
 	case rounds < c.run.Rounds:
 		d = append(d, fmt.Sprintf("%d of %d rounds ran", rounds, c.run.Rounds))
 	}
 	if why := c.brokeOff(); why != "" {
 		d = append(doubts{why}, d...)
+	}
+	if c.run.Fault == noFault {
+		return settle(checkFaults, &findings{}, d, "", "the run was to have no fault, and had none"), observed
 	}
 	right := fmt.Sprintf("the fault took effect in %d of %d rounds", observed, rounds)
 	if lost > 0 {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/goccy/go-yaml/ast"
 )
@@ -42,9 +43,13 @@ type Run struct {
 	Host    string // of host-crash
 	Profile string // armed once the members serve
 	Points  []string
-	Rounds  int
-	Clients int
-	Rate    int // operations a second
+	// Traffic is the load.
+	Traffic Traffic
+	// Duration is how long the load runs at least.
+	Duration time.Duration
+	Rounds   int
+	Clients  int
+	Rate     int // operations a second
 	// Before and After are the acknowledged operations that each round waits for.
 	Before, After int
 }
@@ -108,6 +113,7 @@ func (d *decoder) run(n ast.Node, path string, r *Run) {
 		"host": d.string(&r.Host), "profile": d.string(&r.Profile), "points": d.list(&r.Points),
 		"rounds": d.count(&r.Rounds), "clients": d.count(&r.Clients), "rate": d.count(&r.Rate),
 		"before": d.count(&r.Before), "after": d.count(&r.After),
+		"traffic": d.traffic(&r.Traffic), "duration": d.duration(&r.Duration),
 	})
 }
 
