@@ -166,8 +166,8 @@ func (c *realCluster) final(run *history.Run) *history.Final {
 	return final
 }
 
-// TestRealEtcd judges a run of a real etcd, killed whole in the middle.
-func TestRealEtcd(t *testing.T) {
+// newRealCluster starts three members; they end with the test.
+func newRealCluster(t *testing.T) (*realCluster, *history.Run) {
 	bin := imagetest.Etcd(t, os.Getenv("ETCDLAB_ETCD")).Binaries["etcd"]
 	c := &realCluster{t: t, dir: t.TempDir(), bin: bin}
 	run := &history.Run{ID: "00112233aabbccdd", Prefix: "/etcdlab/00112233aabbccdd/", Etcd: "v3.7.3", Start: clock.Now(), Rounds: 1, Fault: "kill"}
@@ -181,17 +181,17 @@ func TestRealEtcd(t *testing.T) {
 		if m.log, err = os.Create(history.Dir(c.dir).Log(m.name)); err != nil {
 			t.Fatal(err)
 		}
-		defer m.log.Close()
+		t.Cleanup(func() { _ = m.log.Close() })
 		if m.etcd, err = clientv3.New(clientv3.Config{Endpoints: []string{m.client}, Logger: zap.NewNop()}); err != nil {
 			t.Fatal(err)
 		}
-		defer m.etcd.Close()
+		t.Cleanup(func() { _ = m.etcd.Close() })
 		c.members = append(c.members, m)
 		run.Members = append(run.Members, history.Member{Name: m.name})
 	}
 	for _, m := range c.members {
 		c.start(m)
-		defer c.kill(m)
+		t.Cleanup(func() { c.kill(m) })
 	}
 	for _, m := range c.members {
 		c.serving(m)
@@ -207,6 +207,37 @@ func TestRealEtcd(t *testing.T) {
 		t.Fatal(err)
 	}
 	run.Base.Revision = resp.Header.Revision
+	for i, m := range c.members {
+		s, err := m.etcd.Status(context.Background(), m.client)
+		if err != nil {
+			t.Fatal(err)
+		}
+		run.Members[i].ID = s.Header.MemberId
+		run.Members[i].ClientURL = m.client
+	}
+	return c, run
+}
+
+// crashRound kills members, starts them again and waits until they serve.
+func (c *realCluster) crashRound(members []*realMember) {
+	c.event(history.EventRoundStart, "")
+	for _, m := range members {
+		c.kill(m)
+	}
+	for _, m := range members {
+		c.start(m)
+	}
+	for _, m := range members {
+		c.serving(m)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.events = append(c.events, history.Event{Time: clock.Now(), Kind: history.EventRoundEnd, Round: 1, Figures: &history.Figures{Fault: "kill", Observed: true}})
+}
+
+// TestRealEtcd judges a run of a real etcd, killed whole in the middle.
+func TestRealEtcd(t *testing.T) {
+	c, run := newRealCluster(t)
 	f, err := os.Create(history.Dir(c.dir).Path(history.FileOps))
 	if err != nil {
 		t.Fatal(err)
@@ -221,29 +252,12 @@ func TestRealEtcd(t *testing.T) {
 	for w.Count() < 1500 {
 		time.Sleep(time.Millisecond)
 	}
-	c.event(history.EventRoundStart, "")
-	for _, m := range c.members {
-		c.kill(m)
-	}
-	for _, m := range c.members {
-		c.start(m)
-	}
-	for _, m := range c.members {
-		c.serving(m)
-	}
-	c.events = append(c.events, history.Event{Time: clock.Now(), Kind: history.EventRoundEnd, Round: 1, Figures: &history.Figures{Fault: "kill", Observed: true}})
+	c.crashRound(c.members)
 	wg.Wait()
 	if err := w.Close(); err != nil {
 		t.Fatal(err)
 	}
 	final := c.final(run)
-	for i, m := range c.members {
-		s, err := m.etcd.Status(context.Background(), m.client)
-		if err != nil {
-			t.Fatal(err)
-		}
-		run.Members[i].ID = s.Header.MemberId
-	}
 	c.event(history.EventRunEnd, "")
 	if err := writeAll(c.dir, run, final, c.events); err != nil {
 		t.Fatal(err)
