@@ -376,7 +376,8 @@ func TestViolations(t *testing.T) {
 	for name, violate := range violations {
 		t.Run(name, func(t *testing.T) {
 			p := plant(t, dir, store)
-			violate(p).test(t, judge(t, p.dir, exe))
+			w := violate(p)
+			w.test(t, judge(t, p.dir, exe))
 		})
 	}
 }
