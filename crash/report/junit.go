@@ -117,6 +117,9 @@ func evidenceText(c verify.Check, start int64) string {
 			fmt.Fprintf(&b, " keys: %s", strings.Join(v.Keys, ", "))
 		}
 		b.WriteString("\n")
+		for _, s := range v.Story {
+			b.WriteString("  " + s + "\n")
+		}
 	}
 	if more := c.Total - len(c.Evidence); more > 0 && len(c.Evidence) > 0 {
 		fmt.Fprintf(&b, "%s more in the same check\n", number(more))

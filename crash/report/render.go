@@ -55,6 +55,7 @@ type checkView struct {
 
 type evidenceView struct {
 	Message string
+	Story   []string
 	Facts   []string
 	Keys    []string
 }
@@ -137,6 +138,9 @@ func newCheckView(c verify.Check, start int64) checkView {
 
 func newEvidenceView(e verify.Evidence, start int64) evidenceView {
 	out := evidenceView{Message: printable(e.Message)}
+	for _, s := range e.Story {
+		out.Story = append(out.Story, printable(s))
+	}
 	if e.Time != 0 {
 		out.Facts = append(out.Facts, "at "+instant(e.Time, start))
 	}

@@ -70,6 +70,12 @@ func textOfEvidence(w io.Writer, c verify.Check) {
 			break
 		}
 		fmt.Fprintf(w, "      %s\n", line(e.Message))
+		if i > 0 { // one story is enough on a terminal
+			continue
+		}
+		for _, s := range e.Story {
+			fmt.Fprintf(w, "        %s\n", line(s))
+		}
 	}
 	if more := max(c.Total, len(c.Evidence)) - min(len(c.Evidence), textEvidence); more > 0 && len(c.Evidence) > 0 {
 		fmt.Fprintf(w, "      and %s more\n", number(more))

@@ -64,7 +64,7 @@ func (r *replay) writer(rev int64, group []datadir.Revision, n int, claims []tas
 		r.durability.add(rank, rev, func() Evidence {
 			e := r.t.evidence(o, fmt.Sprintf("revision %d holds %s: %s", rev, r.t.records(r.ref, group), why))
 			e.Revision = rev
-			return e
+			return r.t.story(e, o)
 		})
 	}
 	switch {

@@ -46,7 +46,7 @@ func (r *replay) lost(o *op, rev int64, group []datadir.Revision) {
 		rank = rankChanged
 	}
 	r.durability.add(rank, rev, func() Evidence {
-		return r.t.evidence(o, r.t.describe(o)+" is not in the store after recovery: "+r.instead(o, rev, group)+r.elsewhere(holders, logs)+r.t.nextFault(o.invoke))
+		return r.t.story(r.t.evidence(o, r.t.describe(o)+" is not in the store after recovery: "+r.instead(o, rev, group)+r.elsewhere(holders, logs)+r.t.nextFault(o.invoke)), o)
 	})
 }
 
@@ -189,13 +189,16 @@ func (r *replay) compactedClaim(rev int64, group []datadir.Revision, o *op) {
 func (r *replay) shared(rev int64, claims []task) {
 	a, b := &r.h.all[claims[0].op], &r.h.all[claims[1].op]
 	r.order.add(rankOrder, rev, func() Evidence {
-		return r.t.evidence(b, fmt.Sprintf("revision %d was acknowledged to two writes: %s and %s", rev, r.t.describe(a), strings.TrimSuffix(r.t.describe(b), ",")))
+		return r.t.story(r.t.evidence(b, fmt.Sprintf("revision %d was acknowledged to two writes: %s and %s", rev, r.t.describe(a), strings.TrimSuffix(r.t.describe(b), ","))), a, b)
 	})
 }
 
 func (r *replay) wrongBranch(o *op, held bool, rev int64) Evidence {
 	says := map[bool]string{true: "held", false: "did not hold"}
-	return r.t.evidence(o, fmt.Sprintf("%s says that its compares %s, but at revision %d they %s", r.t.describe(o), says[o.is(succeeded)], rev, says[held]))
+	if cs := r.h.compares(o); len(cs) > 0 {
+		r.about = cs[0].key
+	}
+	return r.t.story(r.t.evidence(o, fmt.Sprintf("%s says that its compares %s, but at revision %d they %s", r.t.describe(o), says[!held], rev, says[held])), r.authors(o)...)
 }
 
 // fromTheFuture judges an answer at a revision that the store does not have.
@@ -207,7 +210,7 @@ func (r *replay) fromTheFuture(o *op, rev int64) {
 	r.order.add(rankOrder, rev, func() Evidence {
 		e := r.t.evidence(o, fmt.Sprintf("%s saw revision %d, but after recovery the newest revision is %d%s", r.t.describe(o), rev, r.ref.revision(), r.t.nextFault(o.invoke)))
 		e.Revision = rev
-		return e
+		return r.t.story(e, o)
 	})
 }
 

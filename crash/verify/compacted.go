@@ -76,8 +76,8 @@ func (r *replay) choose(rev int64, group []datadir.Revision, claims []task) []da
 // otherwise of.
 func (r *replay) contradicted(o *op, rev int64, group []datadir.Revision) {
 	r.durability.add(rankChanged, rev, func() Evidence {
-		return r.t.evidence(o, fmt.Sprintf("%s is not what the recorders' watches were told of revision %d, which has been compacted since: %s",
-			r.t.describe(o), rev, r.t.records(r.ref, group)))
+		return r.t.story(r.t.evidence(o, fmt.Sprintf("%s is not what the recorders' watches were told of revision %d, which has been compacted since: %s",
+			r.t.describe(o), rev, r.t.records(r.ref, group))), o)
 	})
 }
 

@@ -91,7 +91,7 @@ func (r *replay) otherStores() {
 				e := r.t.evidence(o, fmt.Sprintf("%s is not in the store of %s after recovery, which %s; the store of %s has it%s",
 					r.t.describe(o), m.name, has, names(r.agreeing(d.main)), r.t.nextFault(o.invoke)))
 				e.Member = m.name
-				return e
+				return r.t.story(e, o)
 			})
 			return true
 		})

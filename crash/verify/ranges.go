@@ -17,6 +17,7 @@ func (r *replay) checkPrev(q *request, a *result) string {
 
 // checkRange compares an answer with the state; "" if it agrees.
 func (r *replay) checkRange(q *request, a *result) string {
+	r.about = q.key
 	from, to := r.state.span(q.key, q.end)
 	count := r.state.count(from, to)
 	kvs := r.h.kvs[a.kvs : a.kvs+a.n]
@@ -79,6 +80,7 @@ func (r *replay) checkRow(q *request, kvs []keyValue, from, to uint32) string {
 }
 
 func (r *replay) notAnswered(rank uint32) string {
+	r.about = r.state.number[rank]
 	return fmt.Sprintf("it did not answer %s, which was there with mod revision %d", r.t.key(r.state.number[rank]), r.state.cells[rank].mod)
 }
 
@@ -89,6 +91,7 @@ func (r *replay) checkKV(q *request, kv *keyValue, rank uint32) string {
 	if q.flags&keysOnly != 0 {
 		value = emptyHash
 	}
+	r.about = kv.key
 	switch {
 	case kv.value != value || kv.mod != c.mod:
 		return fmt.Sprintf("it answered %s = %s with mod revision %d, where the state has %s with mod revision %d",

@@ -77,17 +77,18 @@ func (rt *realtime) judge(h *ops, t *teller, f *findings) {
 			continue
 		}
 		f.add(rankOrder, rev, func() Evidence {
-			who := "the run began with it"
+			who, both := "the run began with it", []*op{o}
 			switch by := rt.by[i]; {
 			case by < -1:
 				c := &h.calls[-2-by]
 				who = fmt.Sprintf("%s %d of client %d had been answered with it", c.kind, c.id, c.client)
 			case by >= 0:
 				b := &h.all[by]
+				both = append(both, b)
 				who = strings.TrimSuffix(t.describe(b), ",") + " had returned"
 			}
-			return t.evidence(o, fmt.Sprintf("%s is at revision %d, though revision %d was known before it was invoked at %s: %s",
-				t.describe(o), rev, floor, t.at(o.invoke), who))
+			return t.story(t.evidence(o, fmt.Sprintf("%s is at revision %d, though revision %d was known before it was invoked at %s: %s",
+				t.describe(o), rev, floor, t.at(o.invoke), who)), both...)
 		})
 	}
 }

@@ -50,6 +50,7 @@ type replay struct {
 	checked   int                // answers compared
 	stale     int                // of those, to serializable and historical reads
 	branches  int                // conditions compared
+	about     uint32             // the key that the last comparison ended with
 	watchErr  error              // why the recorders' account cannot be read
 	blurred   bool               // something below the compaction is not known
 	settled   bool               // the state at the compaction was compared with the store
@@ -219,14 +220,14 @@ func (r *replay) revision(rev int64, group []datadir.Revision, claims []task) {
 func (r *replay) confirm(o *op, s *simulation, meta string) {
 	if meta != "" {
 		r.order.add(rankRead, o.rev, func() Evidence {
-			return r.t.evidence(o, r.t.describe(o)+" is in the store, but "+meta)
+			return r.t.story(r.t.evidence(o, r.t.describe(o)+" is in the store, but "+meta), o)
 		})
 	}
 	r.conditions(o, o.rev-1, s.conds)
 	r.checked += len(r.h.results(o))
 	for _, why := range s.wrong {
 		r.wrongAnswers(o).add(rankRead, o.rev, func() Evidence {
-			return r.t.evidence(o, r.t.describe(o)+" answered from a state that never was: "+why)
+			return r.t.story(r.t.evidence(o, r.t.describe(o)+" answered from a state that never was: "+why), r.authors(o)...)
 		})
 	}
 }
@@ -300,7 +301,8 @@ func (r *replay) answer(rev int64, t task) {
 			from, to := r.state.span(q.key, q.end)
 			if n := r.state.count(from, to); n > 0 {
 				r.wrongAnswers(o).add(rankRead, rev, func() Evidence {
-					return r.t.evidence(o, r.t.describe(o)+" says that there was nothing to delete, but the state has "+r.t.key(r.state.number[r.state.next(from, to)]))
+					r.about = r.state.number[r.state.next(from, to)]
+					return r.t.story(r.t.evidence(o, r.t.describe(o)+" says that there was nothing to delete, but the state has "+r.t.key(r.about)), r.authors(o)...)
 				})
 			}
 		}
@@ -321,7 +323,7 @@ func (r *replay) read(o *op, rev int64, q *request, a *result) {
 		f.add(rankRead, rev, func() Evidence {
 			e := r.t.evidence(o, r.t.describe(o)+" does not show the state at revision "+itoa(rev)+": "+why)
 			e.Revision = rev
-			return e
+			return r.t.story(e, r.authors(o)...)
 		})
 	}
 }

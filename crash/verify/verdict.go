@@ -43,4 +43,8 @@ type Evidence struct {
 	Revision  int64    `json:"revision,omitempty"`
 	Time      int64    `json:"t,omitempty"` // nanoseconds of CLOCK_MONOTONIC
 	Keys      []string `json:"keys,omitempty"`
+	// Operations are the fewest that show it, and Story tells them and the
+	// fault among them, a line each, in order of time.
+	Operations []uint64 `json:"operations,omitempty"`
+	Story      []string `json:"story,omitempty"`
 }
