@@ -112,7 +112,7 @@ func TestDifferential(t *testing.T) {
 	r := rand.New(rand.NewPCG(20, 26))
 	s := New()
 	draw := &Drawer{
-		R: r, RunID: "0123456789abcdef", Prefix: "/p/", Keys: 11, Size: 60, Nested: 3, Ordered: true, Wide: true,
+		R: r, RunID: "0123456789abcdef", Prefix: "/p/", Keys: 11, Size: 60, Nested: 3, Ordered: true, Wide: true, Odd: true,
 		Revision: func() int64 { return max(1, s.Revision-r.Int64N(25)+r.Int64N(2)*r.Int64N(3)) },
 		Lease:    func() int64 { return max(0, r.Int64N(9)-3) },
 		Seen:     func(key string) int64 { kv, _ := s.Get(key); return kv.ModRevision },

@@ -21,6 +21,9 @@ type Drawer struct {
 	Ordered bool
 	// Wide allows intervals from a key on to the end of the store.
 	Wide bool
+	// Odd allows ranges that are sorted by something but in no order: etcd cuts
+	// those at their limit before it sorts them.
+	Odd bool
 	// Revision gives one to read at, 0 for the newest; nil: always the newest.
 	Revision func() int64
 	// Lease gives one to attach to, 0 for none; nil: always none.
@@ -144,6 +147,9 @@ func (w *drawing) read() history.Request {
 		}
 		if r.Order == history.Ascend && r.Sort == history.SortKey {
 			r.Order = history.NoOrder // the client library says it so
+		}
+		if r.Order == history.NoOrder && r.Sort != history.SortKey && !w.Odd {
+			r.Order = history.Ascend
 		}
 	}
 	r.KeysOnly, r.CountOnly = w.R.IntN(6) == 0, w.R.IntN(6) == 0

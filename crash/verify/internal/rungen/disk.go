@@ -5,13 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 
 	bolt "go.etcd.io/bbolt"
-	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	"go.etcd.io/etcd/api/v3/mvccpb"
 	"go.etcd.io/etcd/server/v3/etcdserver/api/snap"
+	"go.etcd.io/etcd/server/v3/lease/leasepb"
 	"go.etcd.io/etcd/server/v3/storage/wal"
 	"go.etcd.io/etcd/server/v3/storage/wal/walpb"
 	"go.etcd.io/raft/v3/raftpb"
@@ -19,40 +20,18 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/etcdlab/etcdlab/crash/history"
+	"github.com/etcdlab/etcdlab/crash/verify/internal/model"
 )
 
 // propose appends what etcd would put into its log for an operation.
 func (r *Run) propose(op *history.Op) {
-	req := &pb.InternalRaftRequest{Header: &pb.RequestHeader{ID: uint64(len(r.entries))}}
-	switch {
-	case op.Kind == history.KindTxn:
-		req.Txn = &pb.TxnRequest{Success: requestOps(op.Then), Failure: requestOps(op.Else)}
-	case op.Then[0].Verb == history.Put:
-		req.Put = requestOps(op.Then)[0].GetRequestPut()
-	default:
-		req.DeleteRange = requestOps(op.Then)[0].GetRequestDeleteRange()
-	}
+	req := model.Proposal(op)
+	req.Header.ID = uint64(len(r.entries))
 	data, err := proto.Marshal(req)
 	if err != nil {
 		panic(err)
 	}
 	r.entries = append(r.entries, Entry{Term: r.term, Index: r.lastIndex() + 1, Data: data})
-}
-
-func requestOps(reqs []history.Request) (ops []*pb.RequestOp) {
-	for _, r := range reqs {
-		op := &pb.RequestOp{}
-		switch r.Verb {
-		case history.Put:
-			op.Request = &pb.RequestOp_RequestPut{RequestPut: &pb.PutRequest{Key: []byte(r.Key), Value: []byte(r.Value)}}
-		case history.Delete:
-			op.Request = &pb.RequestOp_RequestDeleteRange{RequestDeleteRange: &pb.DeleteRangeRequest{Key: []byte(r.Key), RangeEnd: []byte(r.End)}}
-		case history.Range:
-			op.Request = &pb.RequestOp_RequestRange{RequestRange: &pb.RangeRequest{Key: []byte(r.Key), RangeEnd: []byte(r.End)}}
-		}
-		ops = append(ops, op)
-	}
-	return ops
 }
 
 func (r *Record) bytes() (k, v []byte) {
@@ -75,7 +54,7 @@ func (r *Record) bytes() (k, v []byte) {
 
 // Write makes the run directory.
 func (r *Run) Write(dir string) error {
-	errs := []error{os.MkdirAll(dir, 0o755), history.WriteRun(dir, &r.Meta), r.writeOps(dir), r.writeEvents(dir)}
+	errs := []error{os.MkdirAll(dir, 0o755), history.WriteRun(dir, &r.Meta), r.writeOps(dir), r.writeWatches(dir), r.writeEvents(dir)}
 	if r.Final != nil {
 		errs = append(errs, history.WriteFinal(dir, r.Final))
 	}
@@ -100,7 +79,7 @@ func (m *Member) same(o *Member) bool {
 	return len(m.Records) == len(o.Records) && len(m.Entries) == len(o.Entries) &&
 		(len(m.Records) == 0 || &m.Records[0] == &o.Records[0]) && (len(m.Entries) == 0 || &m.Entries[0] == &o.Entries[0]) &&
 		m.Commit == o.Commit && m.ConsistentIndex == o.ConsistentIndex && m.Term == o.Term && m.Snapshot == o.Snapshot &&
-		m.Scheduled == o.Scheduled && m.Finished == o.Finished
+		m.Scheduled == o.Scheduled && m.Finished == o.Finished && maps.Equal(m.Leases, o.Leases)
 }
 
 func copyTree(to, from string) error {
@@ -115,6 +94,19 @@ func (r *Run) writeOps(dir string) error {
 		}
 		if r.NoEnd {
 			return errors.Join(err, w.Flush())
+		}
+		return errors.Join(err, w.Close())
+	})
+}
+
+func (r *Run) writeWatches(dir string) error {
+	if len(r.Watches) == 0 {
+		return nil
+	}
+	return create(filepath.Join(dir, history.FileWatches), func(f io.Writer) error {
+		w, err := history.NewWatchWriter(f)
+		for i := range r.Watches {
+			err = errors.Join(err, w.Append(&r.Watches[i]))
 		}
 		return errors.Join(err, w.Close())
 	})
@@ -177,6 +169,15 @@ func (m *Member) writeDB(path string) error {
 			for i := from; i < min(from+batch, len(m.Records)); i++ {
 				k, v := m.Records[i].bytes()
 				if err := keys.Put(k, v); err != nil {
+					return err
+				}
+			}
+			for id, ttl := range m.Leases {
+				v, err := proto.Marshal(&leasepb.Lease{ID: id, TTL: ttl})
+				if err == nil {
+					err = tx.Bucket([]byte("lease")).Put(binary.BigEndian.AppendUint64(nil, uint64(id)), v)
+				}
+				if err != nil {
 					return err
 				}
 			}

@@ -2,10 +2,11 @@ package rungen
 
 import (
 	"container/heap"
-	"fmt"
+	"errors"
 	"math/rand/v2"
 
 	"github.com/etcdlab/etcdlab/crash/history"
+	"github.com/etcdlab/etcdlab/crash/verify/internal/model"
 )
 
 // Options say what run to make up.
@@ -19,6 +20,23 @@ type Options struct {
 	Rounds  int // of power loss; 0: 2
 	Base    int // revisions that others wrote before the run
 	Foreign int // of a hundred operations, how many others do during the run, on keys of theirs
+
+	// What follows is off by default; with any of it on, every member has a
+	// recorder.
+	Wide bool // nested transactions, every option of ranges, previous values
+	// Odd is of Wide what etcd does by chance: ranges sorted by something but in no
+	// order, and transactions that a member answers from what it has, which it
+	// does if both sides are serializable reads, whichever runs.
+	Odd      bool
+	Leases   int   // of a hundred operations, how many concern leases
+	Compact  int   // of a thousand operations, how many compact
+	Watches  int   // of clients, each of another kind
+	Restarts int   // of single members
+	Skew     int64 // how far clients' clocks are apart, nanoseconds
+}
+
+func (o *Options) recorded() bool {
+	return o.Wide || o.Leases > 0 || o.Compact > 0 || o.Watches > 0 || o.Restarts > 0 || o.Skew > 0
 }
 
 func (o *Options) defaults() {
@@ -74,6 +92,14 @@ type sim struct {
 	nextID uint64
 	every  int              // operations in a round
 	seen   map[string]int64 // mod revisions that clients learnt
+	draw   *model.Drawer
+	slow   int64 // of clients' pauses, so that leases end within the run
+	leases map[int64]*lease
+	ids    []int64         // of leases, as granted
+	skew   []int64         // of clients' clocks
+	away   map[string]bool // members that are restarting
+	tapes  []*watch
+	active int // clients that go on
 }
 
 func (s *sim) after(d int64, do func()) {
@@ -84,6 +110,7 @@ func (s *sim) after(d int64, do func()) {
 // client is one closed loop: it has at most one operation in flight.
 func (s *sim) client(c int32) {
 	if int(s.nextID) >= s.o.Ops {
+		s.active--
 		return
 	}
 	s.nextID++
@@ -91,10 +118,13 @@ func (s *sim) client(c int32) {
 	s.request(op)
 	next := func() {
 		op.Return = s.now
+		op.Invoke += s.skewOf(c)
+		op.Return += s.skewOf(c)
 		s.run.Ops = append(s.run.Ops, *op)
-		s.after(s.r.Int64N(ms/4)+1, func() { s.client(c) })
+		s.after(s.r.Int64N(ms/4*s.slow)+1, func() { s.client(c) })
 	}
-	lost := s.down || s.r.IntN(100) == 0
+	lost := s.down || s.r.IntN(100) == 0 || s.away[op.Member]
+	invoked := s.now
 	took := s.r.Int64N(2*ms) + 2
 	if lost {
 		took += 10 * ms
@@ -105,15 +135,12 @@ func (s *sim) client(c int32) {
 		// client gave up.
 		unknown := func() {
 			op.Outcome, op.Error = history.Unknown, "context deadline exceeded"
-			op.Revision, op.Results, op.Succeeded = 0, nil, false
 			next()
 		}
 		s.after(took, unknown)
 		if fate := s.r.IntN(3); fate > 0 && writes(op) {
-			s.after(s.r.Int64N(took*int64(fate*fate)), func() {
-				ghost := *op // the answer reaches nobody
-				s.apply(&ghost)
-			})
+			ghost := *op // the answer reaches nobody
+			s.after(s.r.Int64N(took*int64(fate*fate)), func() { _ = s.apply(&ghost) })
 		}
 	case s.r.IntN(200) == 0:
 		s.after(took, func() {
@@ -123,12 +150,20 @@ func (s *sim) client(c int32) {
 	default:
 		s.after(s.r.Int64N(took-1)+1, func() {
 			s.answer(op)
-			s.after(max(1, op.Invoke+took-s.now), next)
+			s.after(max(1, invoked+took-s.now), next)
 		})
 	}
 }
 
+// writes says whether etcd puts an operation into its log.
 func writes(op *history.Op) bool {
+	switch op.Kind {
+	case history.KindKV, history.KindTxn:
+	case history.KindCompact, history.KindLeaseGrant, history.KindLeaseRevoke:
+		return true
+	default:
+		return false
+	}
 	for _, r := range append(op.Then[:len(op.Then):len(op.Then)], op.Else...) {
 		if r.Verb != history.Range {
 			return true
@@ -137,16 +172,36 @@ func writes(op *history.Op) bool {
 	return false
 }
 
+// serializable says whether a member answers from what it has.
+func serializable(op *history.Op) bool {
+	if op.Kind > history.KindTxn {
+		return false
+	}
+	for _, r := range append(op.Then[:len(op.Then):len(op.Then)], op.Else...) {
+		if r.Verb != history.Range || !r.Serializable {
+			return false
+		}
+	}
+	return true
+}
+
 func (s *sim) answer(op *history.Op) {
 	op.Outcome, op.RaftTerm = history.OK, s.run.term
 	m := s.run.Meta.Members[s.r.IntN(s.o.Members)]
 	if op.Member == "" {
 		op.MemberID = m.ID
 	}
-	if op.Kind == history.KindKV && op.Then[0].Serializable {
-		s.s.applyAt(op, max(s.run.Meta.Base.Revision, s.s.rev-s.r.Int64N(6)))
+	var err error
+	if op.Kind == history.KindKV && op.Then[0].Serializable || s.o.Odd && serializable(op) {
+		err = s.s.applyAt(op, max(s.run.Meta.Base.Revision, s.s.Revision-s.r.Int64N(6)))
 	} else {
-		s.apply(op)
+		err = s.apply(op)
+	}
+	if err != nil {
+		op.Outcome, op.Error, op.RaftTerm, op.MemberID = history.Failed, err.Error(), 0, 0
+		if errors.Is(err, errNoAnswer) {
+			op.Outcome = history.Unknown
+		}
 	}
 	for _, res := range op.Results {
 		for _, kv := range res.KVs {
@@ -155,70 +210,21 @@ func (s *sim) answer(op *history.Op) {
 	}
 }
 
-func (s *sim) apply(op *history.Op) {
+// apply runs an operation on the store. The error is a refusal, which etcd may
+// give only as it applies what its log has.
+func (s *sim) apply(op *history.Op) error {
 	if writes(op) {
 		s.run.propose(op)
 	}
-	s.s.apply(op)
+	if op.Kind > history.KindTxn {
+		return s.call(op)
+	}
+	return s.s.apply(op)
 }
 
-func (s *sim) key() string { return s.keyN(s.r.IntN(s.o.Keys)) }
-func (s *sim) keyN(n int) string {
-	return fmt.Sprintf("%sk%06d", s.run.Meta.Prefix, n)
-}
-
-// request fills in what an operation asks for: the mix of crash/traffic, and
-// some of what etcd's API has beyond it.
-func (s *sim) request(op *history.Op) {
-	key := s.key()
-	value := func(n int) string { return history.Value(s.run.Meta.ID, op.Client, op.ID, n, s.o.Value) }
-	put := func(key string, n int) history.Request {
-		return history.Request{Verb: history.Put, Key: key, Value: value(n)}
+func (s *sim) skewOf(client int32) int64 {
+	if len(s.skew) == 0 {
+		return 0
 	}
-	get := history.Request{Verb: history.Range, Key: key}
-	kv := func(r history.Request) { op.Then = []history.Request{r} }
-	kind := s.r.IntN(100)
-	switch {
-	case kind < 40:
-		kv(put(key, 0))
-	case kind < 55:
-		kv(get)
-	case kind < 60:
-		op.Member = s.run.Meta.Members[s.r.IntN(s.o.Members)].Name
-		get.Serializable = true
-		kv(get)
-	case kind < 68:
-		n := s.r.IntN(s.o.Keys)
-		kv(history.Request{Verb: history.Range, Key: s.keyN(n), End: s.keyN(n + 5), Limit: int64(s.r.IntN(2) * 3), Serializable: s.r.IntN(2) == 0})
-	case kind < 76:
-		kv(history.Request{Verb: history.Delete, Key: key})
-	case kind < 78:
-		n := s.r.IntN(s.o.Keys)
-		kv(history.Request{Verb: history.Delete, Key: s.keyN(n), End: s.keyN(n + 3)})
-	case kind < 80:
-		get.Revision = max(s.run.Meta.Base.Revision, s.s.rev-s.r.Int64N(20))
-		kv(get)
-	case kind < 90:
-		op.Kind = history.KindTxn
-		op.Compares = []history.Compare{{Key: key, Target: history.CompareMod, Result: history.Equal, Number: s.seen[key]}}
-		op.Then = []history.Request{put(key, 0), get}
-		op.Else = []history.Request{get}
-	case kind < 95:
-		op.Kind = history.KindTxn
-		n := s.r.IntN(s.o.Keys)
-		op.Then = []history.Request{{Verb: history.Range, Key: s.keyN(n)}, put(s.keyN(n), 1), put(s.keyN((n+1)%s.o.Keys), 2), {Verb: history.Range, Key: s.keyN(n)}}
-	case kind < 98:
-		op.Kind = history.KindTxn
-		op.Compares = []history.Compare{{Key: key, Target: history.CompareVersion, Result: history.CompareResult(s.r.IntN(4)), Number: int64(s.r.IntN(4))}}
-		op.Then = []history.Request{{Verb: history.Delete, Key: key}, get}
-		op.Else = []history.Request{put(key, 0)}
-	default:
-		op.Kind = history.KindTxn
-		op.Compares = []history.Compare{{Key: key, Target: history.CompareValue, Result: history.NotEqual, Value: value(7)}}
-		all := history.Request{Verb: history.Range, Key: s.run.Meta.Prefix, End: PrefixEnd(s.run.Meta.Prefix)}
-		if s.o.Keys > 100 {
-			all.Limit = 10 // as traffic does; all of a thousand keys would be most of the history
-		}
-		op.Then, op.Else = []history.Request{get}, []history.Request{all}
-	}
+	return s.skew[int(client)%len(s.skew)]
 }
