@@ -15,9 +15,22 @@ import (
 // only timers can tell. slow is how many times longer an answer may take than on
 // an ordinary machine.
 func Dial(url string, tlsConfig *tls.Config, slow float64) (*clientv3.Client, error) {
+	return dial([]string{url}, tlsConfig, slow, User{})
+}
+
+// DialAs is Dial for a user. It asks the member for a token at once, and fails
+// when it gets none; with authentication off none is needed.
+func DialAs(url string, tlsConfig *tls.Config, slow float64, user User) (*clientv3.Client, error) {
+	return dial([]string{url}, tlsConfig, slow, user)
+}
+
+// dial makes a client that asks the members of urls in turn.
+func dial(urls []string, tlsConfig *tls.Config, slow float64, user User) (*clientv3.Client, error) {
 	times := func(d time.Duration) time.Duration { return time.Duration(float64(d) * max(1, slow)) }
 	return clientv3.New(clientv3.Config{
-		Endpoints:   []string{url},
+		Endpoints:   urls,
+		Username:    user.Name,
+		Password:    user.Password,
 		TLS:         tlsConfig,
 		DialTimeout: times(2 * time.Second),
 		Logger:      zap.NewNop(),

@@ -6,32 +6,46 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
+	"time"
 
-	"github.com/hashicorp/go-multierror"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"golang.org/x/time/rate"
 
 	"github.com/etcdlab/etcdlab/crash/history"
-	"github.com/etcdlab/etcdlab/internal/seed"
 )
 
 // Load is traffic under way.
 type Load struct {
-	opts    Options
-	mix     weighted
-	clients []*clientv3.Client // one a member, in order of the endpoints
-	cancel  context.CancelFunc
-	wg      sync.WaitGroup
-	limiter *rate.Limiter
-	nextID  atomic.Uint64
+	opts       Options
+	mix        weighted
+	sizes      int  // the sum of their weights
+	kubernetes bool // some operations are on objects
+	clients    []*clientv3.Client
+	opened     []*clientv3.Client // all of them, to be closed
+	limiter    *rate.Limiter
+	newest     newest
+	leases     leases
+	recorders  []*recorder
+	admin      *admin // of a profile with authentication
+
+	nextID    atomic.Uint64 // of operations
+	nextWatch atomic.Uint64
+
+	// The loops end before the watchers do, which are to see their last writes.
+	stopLoops, stopWatches context.CancelFunc
+	loops, watchers        sync.WaitGroup
 
 	returned atomic.Int64
 	acked    atomic.Int64
 	perState sync.Map // member -> *atomic.Int64, acknowledged operations
 
 	failMu sync.Mutex
-	fail   error // of the sink
+	fail   error // of a sink
 }
+
+// drainWithin is how long the recorders have at the end to see what was
+// acknowledged, times Slow.
+const drainWithin = 5 * time.Second
 
 // Start connects and starts the loops. They end with ctx or Stop.
 func Start(ctx context.Context, o Options) (*Load, error) {
@@ -39,49 +53,80 @@ func Start(ctx context.Context, o Options) (*Load, error) {
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithCancel(ctx)
-	l := &Load{opts: o, cancel: cancel, mix: newWeighted(o.Profile.Mix)}
+	l := &Load{opts: o, mix: newWeighted(o.Profile.Mix)}
+	l.newest.base = o.Base
+	l.newest.revision.Store(o.Base)
+	l.leases.most = o.Profile.Leases
+	for _, s := range o.Profile.Sizes {
+		l.sizes += s.Weight
+	}
+	for _, op := range kubernetesOperations {
+		l.kubernetes = l.kubernetes || o.Profile.Mix[op.Name] > 0
+	}
 	if o.Rate > 0 {
 		l.limiter = rate.NewLimiter(rate.Limit(o.Rate), max(1, int(o.Rate/100)))
 	}
-	for _, ep := range o.Endpoints {
-		c, err := Dial(ep.URL, o.TLS, o.Slow)
-		if err != nil {
-			cancel()
-			return nil, errors.Join(fmt.Errorf("connect to %s at %s: %w", ep.Member, ep.URL, err), l.closeClients())
-		}
-		l.clients = append(l.clients, c)
-		l.perState.Store(ep.Member, new(atomic.Int64))
+	loops, stopLoops := context.WithCancel(ctx)
+	watches, stopWatches := context.WithCancel(ctx)
+	l.stopLoops, l.stopWatches = stopLoops, stopWatches
+	run, err := l.crew(loops)
+	if err != nil {
+		return nil, errors.Join(err, l.Stop())
 	}
-	n := o.Clients + o.Profile.Clients + o.Profile.PerMember*len(o.Endpoints)
-	for i := range n {
-		at := i % len(o.Endpoints)
-		c := &client{
-			load:   l,
-			id:     int32(i + 1),
-			member: o.Endpoints[at].Member,
-			etcd:   l.clients[at],
-			rng:    seed.Rand(o.Seed, fmt.Sprintf("client/%d", i+1)),
-			seen:   map[string]int64{},
-		}
-		l.wg.Go(func() { c.loop(ctx) })
+	l.startWatches(watches)
+	for _, r := range run {
+		l.loops.Go(func() { r(loops) })
 	}
 	return l, nil
 }
 
-// Stop ends the loops, waits for them, and gives the first error of the sink:
-// a history with a hole must not be judged as if it were whole.
-func (l *Load) Stop() error {
-	l.cancel()
-	l.wg.Wait()
-	return errors.Join(l.Err(), l.closeClients())
+func (l *Load) startWatches(ctx context.Context) {
+	for _, r := range l.recorders {
+		l.watchers.Go(func() { r.run(ctx) })
+	}
+	if l.opts.Watches == nil {
+		return
+	}
+	p := &l.opts.Profile
+	for i := range p.Watchers + p.SlowWatchers {
+		w := &watcher{client: l.client("watcher", i, i, User{}), slow: i >= p.Watchers}
+		l.watchers.Go(func() { w.run(ctx) })
+	}
 }
 
-// Err is the first error of the sink so far.
+// Stop ends the clients, lets the recorders see the last that was acknowledged,
+// ends the watchers, puts authentication back, and gives the first error of a
+// sink: a history with a hole must not be judged as if it were whole.
+func (l *Load) Stop() error {
+	l.stopLoops()
+	l.loops.Wait()
+	l.revokeLeases()
+	var errs error
+	if l.admin != nil {
+		errs = l.admin.restore(context.Background())
+	}
+	l.drain(l.opts.slow(drainWithin))
+	l.stopWatches()
+	l.watchers.Wait()
+	return errors.Join(l.Err(), errs, l.closeClients())
+}
+
+// Err is the first error of a sink so far.
 func (l *Load) Err() error {
 	l.failMu.Lock()
 	defer l.failMu.Unlock()
 	return l.fail
+}
+
+// broken ends the load with an error of a sink.
+func (l *Load) broken(err error) {
+	l.failMu.Lock()
+	if l.fail == nil {
+		l.fail = err
+	}
+	l.failMu.Unlock()
+	l.stopLoops()
+	l.stopWatches()
 }
 
 // Returned is the number of operations that have returned, acknowledged or not.
@@ -99,26 +144,21 @@ func (l *Load) AckedBy(member string) int64 {
 }
 
 func (l *Load) closeClients() error {
-	var errs *multierror.Error
-	for _, c := range l.clients {
+	var errs []error
+	for _, c := range l.opened {
 		if err := c.Close(); err != nil && !errors.Is(err, context.Canceled) {
-			errs = multierror.Append(errs, err)
+			errs = append(errs, err)
 		}
 	}
-	l.clients = nil
-	return errs.ErrorOrNil()
+	l.opened, l.clients = nil, nil
+	return errors.Join(errs...)
 }
 
 // record stores an operation that has returned. Losing one is the load's end:
 // an acknowledged write that is missing from the history cannot be judged.
 func (l *Load) record(op *history.Op) bool {
 	if err := l.opts.Sink.Append(op); err != nil {
-		l.failMu.Lock()
-		if l.fail == nil {
-			l.fail = fmt.Errorf("record operation %d: %w", op.ID, err)
-		}
-		l.failMu.Unlock()
-		l.cancel()
+		l.broken(fmt.Errorf("record operation %d: %w", op.ID, err))
 		return false
 	}
 	l.returned.Add(1)
@@ -129,4 +169,27 @@ func (l *Load) record(op *history.Op) bool {
 		}
 	}
 	return true
+}
+
+// cleanWithin bounds the revocation of what leases are left, times Slow.
+const cleanWithin = 3 * time.Second
+
+// revokeLeases makes the end quiet: leases that expired while the end state is
+// gathered would move the revision under it.
+func (l *Load) revokeLeases() {
+	if l.Err() != nil || len(l.clients) == 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), l.opts.slow(cleanWithin))
+	defer cancel()
+	c := l.client("janitor", 0, 0, User{})
+	c.always = true
+	for n := 0; ctx.Err() == nil; n++ {
+		id, ok := l.leases.left()
+		if !ok {
+			return
+		}
+		c.at(n)
+		c.revokeOf(ctx, id)
+	}
 }

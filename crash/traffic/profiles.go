@@ -31,14 +31,14 @@ var profiles = []Profile{
 			"put": 220, "put-prev": 20, "put-lease": 30, "delete": 50, "delete-prev": 10, "delete-range": 5,
 			"get": 120, "stale-get": 60, "old-get": 40, "range": 40, "stale-range": 20, "old-range": 20, "prefix": 2,
 			"keys-only": 10, "count-only": 10, "sorted": 20,
-			"compare-swap": 100, "multi-put": 30, "txn": 60, "txn-nested": 30, "txn-read": 20, "txn-old": 10, "replace": 20,
+			"compare-swap": 100, "multi-put": 30, "txn": 60, "txn-nested": 30, "txn-read": 20, "replace": 20,
 			"lease-grant": 10, "lease-keep-alive": 10, "lease-revoke": 5, "lease-ttl": 5, "lease-list": 1,
 			"lock": 4, "election": 3, "leader": 5,
 			"kube-create": 15, "kube-update": 30, "kube-delete": 10, "kube-get": 10, "kube-list": 2,
 			"status": 2, "members": 2, "alarms": 2,
 		},
-		Clients: 4, PerMember: 6, Keys: 300,
-		Sizes:    []Size{{128, 950}, {1 << 10, 40}, {32 << 10, 3}, {1 << 20, 0}},
+		Clients: 6, PerMember: 8, Keys: 300,
+		Sizes:    []Size{{128, 950}, {1 << 10, 40}, {32 << 10, 9}, {1 << 20, 1}},
 		Watchers: 8, SlowWatchers: 2,
 		CompactEvery: 2 * time.Second, HashEvery: 5 * time.Second, DefragEvery: time.Minute, SnapshotEvery: 30 * time.Second,
 	},
@@ -74,7 +74,7 @@ var profiles = []Profile{
 	{
 		Name:      "compaction",
 		Doc:       "compaction ten times a second, near the newest revision and at deletes, beside reads at old revisions",
-		Mix:       map[string]int{"put": 40, "delete": 20, "delete-range": 3, "old-get": 15, "old-range": 10, "get": 10, "compare-swap": 10, "txn-old": 5, "txn-read": 5},
+		Mix:       map[string]int{"put": 40, "delete": 20, "delete-range": 3, "old-get": 15, "old-range": 10, "get": 10, "compare-swap": 10, "txn-read": 5},
 		PerMember: 5, Watchers: 6, CompactEvery: 100 * time.Millisecond, CompactBehind: 50, HashEvery: 3 * time.Second,
 	},
 	{
@@ -108,7 +108,7 @@ var profiles = []Profile{
 	{
 		Name:      "alarm-list",
 		Doc:       "etcd pull request 14429: alarm lists by many clients, few puts; with a small snapshot-count a member killed then does not start",
-		Mix:       map[string]int{"alarms": 98, "put": 2},
+		Mix:       map[string]int{"alarms": 995, "put": 5},
 		PerMember: 8,
 	},
 }

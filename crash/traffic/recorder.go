@@ -1,0 +1,91 @@
+package traffic
+
+import (
+	"context"
+	"sync/atomic"
+	"time"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/etcdlab/etcdlab/crash/history"
+)
+
+// recorder watches every key of one member for the whole of the run: what it is
+// told is evidence of writes whose outcome no client learned, and of what
+// compaction removes.
+type recorder struct {
+	load   *Load
+	client int32
+	member string
+	etcd   *clientv3.Client
+	seen   atomic.Int64 // every event up to this revision has come
+	hurry  atomic.Bool  // the load has ended: ask more often
+}
+
+// askEvery is how often a recorder asks for a bookmark, and when the load has
+// ended and the last events are waited for.
+const (
+	askEvery   = time.Second
+	hurryEvery = 50 * time.Millisecond
+)
+
+// run keeps a watch open until ctx is over.
+func (r *recorder) run(ctx context.Context) {
+	start := r.load.opts.Base + 1
+	for ctx.Err() == nil {
+		q := history.WatchRequest{Key: "\x00", End: "\x00", Start: start, Prev: true, Progress: true, Recorder: true}
+		w := r.load.openWatch(ctx, r.etcd, r.client, r.member, q)
+		if w == nil {
+			return
+		}
+		r.follow(w)
+		start = w.last + 1
+		if w.ended != nil && w.ended.CompactRevision >= start {
+			// The events up to there are gone, and the gap is in the record.
+			start = w.ended.CompactRevision + 1
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+}
+
+func (r *recorder) follow(w *watch) {
+	tick := time.NewTicker(hurryEvery)
+	defer tick.Stop()
+	asked := time.Now()
+	for {
+		select {
+		case resp, more := <-w.answers:
+			if !w.take(resp, more) {
+				w.close("")
+				return
+			}
+			raise(&r.seen, w.last)
+		case <-tick.C:
+			if !r.hurry.Load() && time.Since(asked) < askEvery {
+				continue
+			}
+			asked = time.Now()
+			if !w.ask() {
+				w.close("")
+				return
+			}
+		}
+	}
+}
+
+// drain waits until the recorders have seen everything that was acknowledged,
+// or max has passed: a member that is away cannot tell.
+func (l *Load) drain(max time.Duration) {
+	end := time.Now().Add(max)
+	for _, r := range l.recorders {
+		r.hurry.Store(true)
+	}
+	for _, r := range l.recorders {
+		for r.seen.Load() < l.newest.revision.Load() && time.Now().Before(end) && l.Err() == nil {
+			time.Sleep(5 * time.Millisecond)
+		}
+	}
+}
