@@ -10,7 +10,9 @@ import (
 const filler = "etcdlab-0123456789-"
 
 // Value is the unique value of request n of an operation: its name, padded to
-// size bytes. The name is never cut, so a value may be longer than size.
+// size bytes. Requests are numbered from 0 in one count over the operation: all
+// of Then, then all of Else, a nested transaction itself before its own Then and
+// Else. The name is never cut, so a value may be longer than size.
 func Value(runID string, client int32, opID uint64, n, size int) string {
 	return string(appendValue(make([]byte, 0, max(size, len(runID)+48)), runID, client, opID, n, size))
 }

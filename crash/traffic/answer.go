@@ -82,14 +82,19 @@ func toKV(kv *mvccpb.KeyValue) history.KV {
 }
 
 // remember takes in what an acknowledged branch tells of its keys.
+//
+// Other clients' locks come and go under new names: what is seen is bounded.
 func (c *client) remember(branch []history.Request, results []history.Result, revision int64) {
+	if len(c.seen) > 1000+2*c.load.opts.Profile.Keys {
+		clear(c.seen)
+	}
 	for i := range min(len(branch), len(results)) {
 		r, res := &branch[i], &results[i]
 		switch r.Verb {
 		case history.Put:
 			c.seen[r.Key] = revision
 		case history.Delete:
-			c.seen[r.Key] = 0
+			delete(c.seen, r.Key)
 			if res.Deleted > 0 {
 				c.load.newest.deleted(revision)
 			}
@@ -98,7 +103,7 @@ func (c *client) remember(branch []history.Request, results []history.Result, re
 				break
 			}
 			if r.End == "" && len(res.KVs) == 0 && !r.CountOnly {
-				c.seen[r.Key] = 0
+				delete(c.seen, r.Key)
 			}
 			for _, kv := range res.KVs {
 				c.seen[kv.Key] = kv.ModRevision

@@ -53,19 +53,22 @@ func (c *client) finish(ctx context.Context, op *history.Op) bool {
 	if !c.load.record(op) {
 		return false
 	}
-	c.pause(ctx, op.Outcome)
+	c.pause(ctx, op)
 	return ctx.Err() == nil
 }
 
-// pause keeps a loop whose member is away from filling the history with
-// operations that nobody answered: 1 ms after the first, doubling to 32 ms.
-func (c *client) pause(ctx context.Context, o history.Outcome) {
-	if o == history.OK {
+// pause keeps a loop whose member is away, or whose user may do nothing, from
+// filling the history with refusals: 1 ms after the first, doubling to 32 ms.
+// Other refusals are answers that some operations ask for.
+func (c *client) pause(ctx context.Context, op *history.Op) {
+	switch {
+	case op.Outcome == history.OK:
 		c.failed = 0
 		return
+	case op.Outcome == history.Unknown, op.Denied:
+		c.failed++
 	}
-	c.failed++
-	c.sleep(ctx, time.Millisecond<<min(c.failed-1, 5))
+	c.sleep(ctx, time.Millisecond<<min(max(0, c.failed-1), 5))
 }
 
 // sleep waits and says whether it was left to.

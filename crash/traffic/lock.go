@@ -22,7 +22,7 @@ var lockOperations = []Operation{
 const sessionTTL = 2
 
 // names are few, so that clients meet.
-const names = 3
+const names = 5
 
 func (c *client) lockName() string {
 	return fmt.Sprintf("%s%s%d", c.load.opts.Prefix, history.LockPrefix, c.rng.IntN(names))

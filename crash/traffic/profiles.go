@@ -2,6 +2,8 @@ package traffic
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 )
@@ -62,7 +64,7 @@ var profiles = []Profile{
 	{
 		Name:      "locks",
 		Doc:       "locks and elections of sessions that sometimes expire, writes guarded by the lock",
-		Mix:       map[string]int{"lock": 20, "election": 10, "leader": 10, "put": 5, "get": 10},
+		Mix:       map[string]int{"lock": 10, "election": 5, "leader": 20, "put": 40, "get": 40, "delete": 5},
 		PerMember: 6, Leases: 64,
 	},
 	{
@@ -114,14 +116,26 @@ var profiles = []Profile{
 }
 
 // Profiles lists the built-in profiles; the first is the default.
-func Profiles() []Profile { return append([]Profile(nil), profiles...) }
+func Profiles() []Profile {
+	var all []Profile
+	for _, p := range profiles {
+		all = append(all, p.clone())
+	}
+	return all
+}
+
+// clone shares nothing with p: a scenario file is decoded over one.
+func (p Profile) clone() Profile {
+	p.Mix, p.Sizes, p.LeaseTTLs = maps.Clone(p.Mix), slices.Clone(p.Sizes), slices.Clone(p.LeaseTTLs)
+	return p
+}
 
 // Find returns a built-in profile by name; "" is the default.
 func Find(name string) (Profile, error) {
 	var names []string
 	for _, p := range profiles {
 		if p.Name == name || name == "" {
-			return p, nil
+			return p.clone(), nil
 		}
 		names = append(names, p.Name)
 	}
