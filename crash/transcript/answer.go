@@ -154,15 +154,15 @@ func (w words) watchEvent(e history.WatchEvent) string {
 
 // event tells what happened to a member or to the run.
 func (w words) event(e *history.Event) string {
-	s := string(e.Kind)
+	s := oneLine(string(e.Kind))
 	if e.Round > 0 {
 		s += fmt.Sprintf(" (round %d)", e.Round)
 	}
 	if e.Message != "" {
-		s += ": " + e.Message
+		s += ": " + oneLine(e.Message)
 	}
 	if c := e.Cut; c != nil {
-		s += fmt.Sprintf(" policy %s, %d writes not covered by a flush: %d dropped, %d torn, %d kept", c.Policy, c.Uncovered, c.Dropped, c.Torn, c.Kept)
+		s += fmt.Sprintf(" policy %s, %d writes not covered by a flush: %d dropped, %d torn, %d kept", oneLine(c.Policy), c.Uncovered, c.Dropped, c.Torn, c.Kept)
 	}
 	return s
 }

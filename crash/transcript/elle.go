@@ -13,26 +13,30 @@ import (
 // map a line, :invoke and then :ok, :fail or :info, of transactions of writes
 // ([:w key value]) and reads ([:r key value]).
 //
-// Every write has a value of its own: 256 times its operation's ID, plus
-// the number of the write in it. What a register of that kind cannot express is
-// left out, which keeps a correct history correct: keys that a delete or a lease
-// may have removed (a read of nothing would not say which removal it saw), keys
-// with values that the run did not write, serializable reads and reads of the
-// past, answers without values, compares. Operations are kept in memory, because
-// only the last tells which keys those are.
+// Every write has a value of its own: 256 times its operation's ID, plus the
+// number of the write in it. What a register of that kind cannot express is left
+// out, which keeps a correct history correct: serializable reads and reads of
+// the past, answers without values, compares, and keys with values that the run
+// did not write. A register is never removed: of a key that a delete or a lease
+// may have removed each life is a register of its own, key@REVISION by the
+// revision it was created at, and what does not say of which life it is (a read
+// of nothing, a write that nobody read or watched) is left out. Operations are
+// kept in memory, because only the last tells which keys those are.
 type elle struct {
 	w       *bufio.Writer
 	run     *history.Run
 	txns    []txn
-	keys    map[string]string // every key, so that there is one string of each
-	without map[string]bool   // keys left out
-	removed map[[2]string]bool
+	keys    map[string]string  // every key, so that there is one string of each
+	foreign map[string]bool    // keys left out
+	removed map[string]bool    // single keys that a delete or a lease may have removed
+	swept   map[[2]string]bool // intervals of them
+	created map[string]int64   // by value: the create revision of its key
 	clients int32
 	skipped skipped
 }
 
 // skipped is what was left out.
-type skipped struct{ other, stale, valueless int }
+type skipped struct{ other, stale, valueless, lifeless int }
 
 type txn struct {
 	invoke, ret int64
@@ -49,10 +53,20 @@ type micro struct {
 }
 
 func newElle(w *bufio.Writer, run *history.Run) *elle {
-	return &elle{w: w, run: run, keys: map[string]string{}, without: map[string]bool{}, removed: map[[2]string]bool{}}
+	return &elle{
+		w: w, run: run, keys: map[string]string{}, foreign: map[string]bool{}, removed: map[string]bool{}, swept: map[[2]string]bool{}, created: map[string]int64{},
+	}
 }
 
 func (e *elle) record(r *Record) error {
+	if r.Watch != nil {
+		for i := range r.Watch.Events {
+			e.learn(&r.Watch.Events[i].KV)
+			if prev := r.Watch.Events[i].Prev; prev != nil {
+				e.learn(prev)
+			}
+		}
+	}
 	o := r.Op
 	if o == nil {
 		return nil
@@ -81,22 +95,16 @@ func (e *elle) record(r *Record) error {
 }
 
 func (e *elle) end() ([]string, error) {
-	for key := range e.keys {
-		for i := range e.removed {
-			if i[1] == "" && key == i[0] || key >= i[0] && (key < i[1] || i[1] == "\x00") {
-				e.without[key] = true
-			}
-		}
-	}
 	type line struct {
 		at       int64
 		returned bool
 		txn      int
 	}
+	mortal := e.mortal()
 	var lines []line
 	for i := range e.txns {
 		t := &e.txns[i]
-		t.micro = slices.DeleteFunc(t.micro, func(m micro) bool { return e.without[m.key] })
+		t.micro = e.lives(t.micro, mortal)
 		if len(t.micro) > 0 {
 			lines = append(lines, line{t.invoke, false, i}, line{t.ret, true, i})
 		}
@@ -143,9 +151,10 @@ func (e *elle) notes() (notes []string) {
 		what  string
 	}{
 		{e.skipped.other, "operations that are not of the KV API"},
-		{len(e.without), "keys that were deleted, had a lease, or hold what others wrote"},
+		{len(e.foreign), "keys that hold what others wrote"},
 		{e.skipped.stale, "serializable reads and reads of the past"},
 		{e.skipped.valueless, "reads without values"},
+		{e.skipped.lifeless, "reads and writes that do not tell which life of a removed key they are of"},
 	} {
 		if n.count > 0 {
 			notes = append(notes, fmt.Sprintf("left out, as Elle's register cannot express it: %d %s", n.count, n.what))

@@ -3,6 +3,7 @@ package transcript
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"strings"
 
 	"github.com/etcdlab/etcdlab/crash/history"
@@ -15,6 +16,9 @@ func (e *elle) ran(t *txn, branch []history.Request, results []history.Result) {
 		var res history.Result
 		if i < len(results) {
 			res = results[i]
+		}
+		for j := range res.KVs {
+			e.learn(&res.KVs[j])
 		}
 		switch r.Verb {
 		case history.Put:
@@ -54,10 +58,12 @@ func (e *elle) removes(b *history.Branches) {
 	for _, reqs := range [][]history.Request{b.Then, b.Else} {
 		for i := range reqs {
 			switch r := &reqs[i]; {
+			case r.Verb == history.Delete && r.End == "":
+				e.removed[r.Key] = true
 			case r.Verb == history.Delete:
-				e.removed[[2]string{r.Key, r.End}] = true
+				e.swept[[2]string{r.Key, r.End}] = true
 			case r.Verb == history.Put && r.Lease != 0:
-				e.without[r.Key] = true
+				e.removed[r.Key] = true
 			case r.Verb == history.Txn && r.Txn != nil:
 				e.removes(r.Txn)
 			}
@@ -68,7 +74,7 @@ func (e *elle) removes(b *history.Branches) {
 func (e *elle) write(t *txn, r *history.Request) {
 	v, ok := e.named(r.Value)
 	if !ok {
-		e.without[r.Key] = true
+		e.foreign[r.Key] = true
 	}
 	t.micro = append(t.micro, micro{write: true, key: e.intern(r.Key), value: v})
 }
@@ -88,10 +94,51 @@ func (e *elle) read(t *txn, r *history.Request, res *history.Result) {
 		kv := &res.KVs[i]
 		v, ok := e.named(kv.Value)
 		if !ok {
-			e.without[kv.Key] = true
+			e.foreign[kv.Key] = true
 		}
 		t.micro = append(t.micro, micro{key: e.intern(kv.Key), value: v})
 	}
+}
+
+// learn notes which life of its key a value is of.
+func (e *elle) learn(kv *history.KV) {
+	if v, ok := e.named(kv.Value); ok && kv.CreateRevision > 0 {
+		e.created[v] = kv.CreateRevision
+	}
+}
+
+// mortal are the keys that may have been removed.
+func (e *elle) mortal() map[string]bool {
+	mortal := maps.Clone(e.removed)
+	for key := range e.keys {
+		for i := range e.swept {
+			if key >= i[0] && (key < i[1] || i[1] == "\x00") {
+				mortal[key] = true
+				break
+			}
+		}
+	}
+	return mortal
+}
+
+// lives leaves of micro-operations those of registers.
+func (e *elle) lives(all []micro, mortal map[string]bool) []micro {
+	kept := all[:0]
+	for _, m := range all {
+		if e.foreign[m.key] {
+			continue
+		}
+		if mortal[m.key] {
+			life := e.created[m.value]
+			if life == 0 {
+				e.skipped.lifeless++
+				continue
+			}
+			m.key = e.intern(fmt.Sprintf("%s@%d", m.key, life))
+		}
+		kept = append(kept, m)
+	}
+	return kept
 }
 
 // named is the number of a value that this run wrote.

@@ -54,18 +54,9 @@ func Write(out io.Writer, dir string, format Format, f Filter) (notes []string, 
 	}
 	f.run = run
 	w := bufio.NewWriterSize(out, 64<<10)
-	var to formatter
-	switch format {
-	case Text:
-		to = &text{w: w, words: words{run: run}}
-	case JSONLines:
-		to = &jsonLines{w: w}
-	case Porcupine:
-		to = newPorcupine(w, run)
-	case Elle:
-		to = newElle(w, run)
-	default:
-		return nil, fmt.Errorf("unknown format %q; the formats are %v", format, Formats)
+	to, err := newFormatter(w, format, run)
+	if err != nil {
+		return nil, err
 	}
 	var writeErr error
 	notes, readErr := read(history.Dir(dir), func(r *Record) error {
@@ -86,4 +77,18 @@ func Write(out io.Writer, dir string, format Format, f Filter) (notes []string, 
 		return notes, fmt.Errorf("write the history: %w", err)
 	}
 	return append(notes, more...), readErr
+}
+
+func newFormatter(w *bufio.Writer, format Format, run *history.Run) (formatter, error) {
+	switch format {
+	case Text:
+		return &text{w: w, words: words{run: run}}, nil
+	case JSONLines:
+		return &jsonLines{w: w}, nil
+	case Porcupine:
+		return newPorcupine(w, run), nil
+	case Elle:
+		return newElle(w, run), nil
+	}
+	return nil, fmt.Errorf("unknown format %q; the formats are %v", format, Formats)
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"github.com/etcdlab/etcdlab/crash/history"
 )
@@ -35,6 +36,16 @@ func bare(s string) string {
 	return s
 }
 
+// oneLine is a sentence as it is, without what a terminal would interpret.
+func oneLine(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return unicode.ReplacementChar
+	}, s)
+}
+
 func (w words) key(k string) string { return bare(strings.TrimPrefix(k, w.run.Prefix)) }
 
 // interval tells one key or an interval of them, as etcd's API has it.
@@ -46,6 +57,8 @@ func (w words) interval(key, end string) string {
 		return "all keys"
 	case end == "\x00":
 		return w.key(key) + ".."
+	case key == w.run.Prefix && end == after(key):
+		return "*"
 	case key != "" && end == after(key):
 		return w.key(key) + "*"
 	}
@@ -153,10 +166,10 @@ func (w words) call(k history.Kind, c *history.Call) string {
 			s += " " + fmt.Sprintf(format, args...)
 		}
 	}
-	add(c.Method != "", "%s", c.Method)
+	add(c.Method != "", "%s", oneLine(c.Method))
 	add(c.Name != "", "%s", w.key(c.Name))
 	add(c.Role != "", "role %s", bare(c.Role))
-	add(c.Permission != "", "%s", c.Permission)
+	add(c.Permission != "", "%s", oneLine(c.Permission))
 	add(c.Key != "" || c.End != "", "%s", w.interval(c.Key, c.End))
 	add(c.Value != "", "= %s", w.value(c.Value))
 	add(c.Lease != 0, "lease %x", c.Lease)
