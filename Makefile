@@ -7,7 +7,7 @@
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 # The releases that the tests run; other tests build what they need themselves.
-RELEASES := v3.7.3 v3.5.4 v3.5.5
+RELEASES := v3.7.3 v3.5.4 v3.5.5 v3.6.14 v3.7.0
 TESTFLAGS ?= -timeout 30m
 
 help: ## this list
