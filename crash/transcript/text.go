@@ -33,7 +33,7 @@ func (t *text) record(r *Record) error {
 	if member == "" {
 		member = "-"
 	}
-	_, err := fmt.Fprintf(t.w, "%12.6f  %-5s %-4s %s\n", time.Duration(r.Time-t.run.Start).Seconds(), client, oneLine(member), what)
+	_, err := fmt.Fprintf(t.w, "%12.6f  %-7s %-4s %s\n", time.Duration(r.Time-t.run.Start).Seconds(), client, oneLine(member), what)
 	return err
 }
 
