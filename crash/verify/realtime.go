@@ -13,6 +13,8 @@ import (
 type realtime struct {
 	floor []int64
 	by    []int32 // the operation that was told; -1: the run's base; below: a call's index, less 2, negated
+	// byInvoke has all operations, byReturn the acknowledged, in order of time.
+	byInvoke, byReturn []int32
 }
 
 // newRealtime sweeps once over the invocations beside the acknowledgements in
@@ -36,6 +38,7 @@ func newRealtime(h *ops, base, uncertainty int64) *realtime {
 	slices.SortFunc(byReturn, func(a, b int32) int {
 		return cmp.Or(cmp.Compare(h.all[a].ret, h.all[b].ret), int(a-b))
 	})
+	rt.byInvoke, rt.byReturn = byInvoke, byReturn
 	var calls []int32
 	for i := range h.calls {
 		if h.calls[i].rev > 0 {

@@ -133,6 +133,7 @@ func (c *evidence) judgeStore(ctx context.Context, dir history.Dir) ([]Check, er
 		var f findings
 		rt.judge(c.ops, t, &f)
 		checks := none(Inconclusive, why)
+		checks = append(checks, c.judgeCompaction(nil, rt, t))
 		checks[1] = settle(checkOrder, &f, doubts{why}, fmt.Sprintf("%d findings against %d operations", f.total, len(c.ops.all)), "")
 		return checks, nil
 	}
@@ -144,7 +145,7 @@ func (c *evidence) judgeStore(ctx context.Context, dir history.Dir) ([]Check, er
 	if c.final == nil && durability.Verdict == Pass {
 		durability.Verdict, durability.Detail = Inconclusive, "there is no final state: "+c.finalErr.Error()
 	}
-	return []Check{durability, judgeOrder(r, rt), judgeReads(r), judgeTransactions(r), c.judgeCompaction(r)}, nil
+	return []Check{durability, judgeOrder(r, rt), judgeReads(r), judgeTransactions(r), c.judgeCompaction(r, rt, t)}, nil
 }
 
 // replay makes the chronicle and goes through it.
