@@ -17,25 +17,10 @@ func (c *evidence) judgeEtcd(dir history.Dir) Check {
 	if c.final == nil {
 		d = append(d, "there is no final state, so alarms are not known: "+c.finalErr.Error())
 	}
-	told := make(map[string]bool)
+	explained := c.alarms(&f)
 	for _, m := range c.cluster.members {
-		if m.final != nil {
-			if m.final.Error != "" && !m.final.Serving {
-				d = append(d, m.name+" could not be asked for alarms: "+m.final.Error)
-			}
-			for _, alarm := range m.final.Alarms {
-				if !told[alarm] { // every member answers with all
-					told[alarm] = true
-					f.add(rankLost, 0, func() Evidence {
-						return Evidence{Message: "the cluster has the alarm " + alarm, Member: m.name, Time: c.final.Time}
-					})
-				}
-			}
-		}
-		if m.store != nil && len(m.store.Report.Shared.Alarms) > 0 && len(told) == 0 {
-			f.add(rankChanged, 0, func() Evidence {
-				return Evidence{Message: fmt.Sprintf("the db of %s holds %d alarms", m.name, len(m.store.Report.Shared.Alarms)), Member: m.name}
-			})
+		if m.final != nil && m.final.Error != "" && !m.final.Serving {
+			d = append(d, m.name+" could not be asked for alarms: "+m.final.Error)
 		}
 		noDisk, err := c.readLog(dir.Log(m.name), m.name, &f)
 		if err != nil {
@@ -45,8 +30,12 @@ func (c *evidence) judgeEtcd(dir history.Dir) Check {
 			d = append(d, fmt.Sprintf("the disk of %s failed, which no fault of this run does: %s", m.name, clip(noDisk)))
 		}
 	}
+	alarm := "no alarm"
+	if explained != "" {
+		alarm = "no alarm but that of a db without space, since " + explained
+	}
 	return settle(checkEtcd, &f, d, fmt.Sprintf("%d alarms or messages of corruption, panics or races", f.total),
-		fmt.Sprintf("no alarm, and nothing of corruption, panics or races in the logs of %d members", len(c.cluster.members)))
+		fmt.Sprintf("%s, and nothing of corruption, panics or races in the logs of %d members", alarm, len(c.cluster.members)))
 }
 
 func (c *evidence) readLog(path, member string, f *findings) (noDisk string, err error) {

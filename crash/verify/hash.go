@@ -17,6 +17,7 @@ func (c *evidence) judgeHash() Check {
 		d = append(d, "there is no final state: "+c.finalErr.Error())
 	}
 	live := c.liveHashes(&f, &d)
+	told := c.historyHashes(&f)
 	compared := 0
 	members := c.cluster.members
 	for i, a := range members {
@@ -32,8 +33,11 @@ func (c *evidence) judgeHash() Check {
 			d = append(d, "the store of "+a.name+" could not be read")
 		}
 	}
-	return settle(checkHash, &f, d, fmt.Sprintf("%d differences between members", f.total),
-		fmt.Sprintf("%d live members gave the same KV hash, and the key buckets of %d members are equal record for record", live, len(members)))
+	right := fmt.Sprintf("%d live members gave the same KV hash, and the key buckets of %d members are equal record for record", live, len(members))
+	if told > 0 {
+		right += fmt.Sprintf("; %d hashes told during the run equal one that was told at the same revision and compaction", told)
+	}
+	return settle(checkHash, &f, d, fmt.Sprintf("%d differences between members", f.total), right)
 }
 
 // liveHashes compares the answers to HashKV. Only those at one revision and one

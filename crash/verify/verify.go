@@ -50,7 +50,7 @@ func Verify(ctx context.Context, dir string, o Options) (*Verdict, error) {
 	}
 	faults, observed := c.judgeFaults()
 	v.Faults = observed
-	checks = append(checks, c.judgeHash(), c.judgeEtcd(history.Dir(dir)), c.judgeDisk(), c.judgeRecovery(history.Dir(dir)), faults)
+	checks = append(checks, c.judgeHash(), c.judgeMembers(), c.judgeEtcd(history.Dir(dir)), c.judgeDisk(), c.judgeRecovery(history.Dir(dir)), faults)
 	for _, check := range checks {
 		if check.Name != "" { // there was something of its kind
 			v.Checks = append(v.Checks, check)

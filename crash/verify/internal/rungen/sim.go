@@ -100,6 +100,7 @@ type sim struct {
 	away   map[string]bool // members that are restarting
 	tapes  []*watch
 	active int // clients that go on
+	lags   lags
 }
 
 func (s *sim) after(d int64, do func()) {
@@ -193,9 +194,10 @@ func (s *sim) answer(op *history.Op) {
 	}
 	var err error
 	if op.Kind == history.KindKV && op.Then[0].Serializable || s.o.Odd && serializable(op) {
-		err = s.s.applyAt(op, max(s.run.Meta.Base.Revision, s.s.Revision-s.r.Int64N(6)))
+		err = s.s.applyAt(op, s.lag(op, m.Name, s.s.Revision-s.r.Int64N(6)))
 	} else {
 		err = s.apply(op)
+		s.lag(op, m.Name, s.s.Revision)
 	}
 	if err != nil {
 		op.Outcome, op.Error, op.RaftTerm, op.MemberID = history.Failed, err.Error(), 0, 0
