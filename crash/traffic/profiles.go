@@ -31,7 +31,7 @@ var profiles = []Profile{
 		Doc:  "every operation there is but those of auth, watchers of every kind, compaction, hashes, defragmentation and snapshots",
 		Mix: map[string]int{
 			"put": 220, "put-prev": 20, "put-lease": 30, "delete": 50, "delete-prev": 10, "delete-range": 5,
-			"get": 120, "stale-get": 60, "old-get": 40, "range": 40, "stale-range": 20, "old-range": 20, "prefix": 2,
+			"get": 200, "stale-get": 120, "old-get": 40, "range": 50, "stale-range": 30, "old-range": 20, "prefix": 2,
 			"keys-only": 10, "count-only": 10, "sorted": 20,
 			"compare-swap": 100, "multi-put": 30, "txn": 60, "txn-nested": 30, "txn-read": 20, "replace": 20,
 			"lease-grant": 10, "lease-keep-alive": 10, "lease-revoke": 5, "lease-ttl": 5, "lease-list": 1,
@@ -39,9 +39,9 @@ var profiles = []Profile{
 			"kube-create": 15, "kube-update": 30, "kube-delete": 10, "kube-get": 10, "kube-list": 2,
 			"status": 2, "members": 2, "alarms": 2,
 		},
-		Clients: 6, PerMember: 8, Keys: 300,
+		Clients: 8, PerMember: 12, Keys: 300,
 		Sizes:    []Size{{128, 950}, {1 << 10, 40}, {32 << 10, 9}, {1 << 20, 1}},
-		Watchers: 8, SlowWatchers: 2,
+		Watchers: 6, SlowWatchers: 2,
 		CompactEvery: 2 * time.Second, HashEvery: 5 * time.Second, DefragEvery: time.Minute, SnapshotEvery: 30 * time.Second,
 	},
 	{
