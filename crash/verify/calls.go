@@ -11,6 +11,7 @@ type callOp struct {
 	id          uint64
 	invoke, ret int64
 	rev         int64 // the answer's header, if acknowledged
+	term        uint64
 	client      int32
 	member      uint8
 	user        uint8
@@ -39,7 +40,8 @@ func (h *ops) addCall(in *history.Op, names map[uint64]string) {
 	c.Call = *in.Call
 	c.List = slices.Clone(in.Call.List)
 	if c.ok() {
-		c.rev = in.Revision
+		c.rev, c.term = in.Revision, in.RaftTerm
+		h.sawTerm(in)
 	}
 	h.calls = append(h.calls, c)
 }

@@ -23,6 +23,7 @@ const (
 	denied       // refused for want of a permission
 	saidCompacted
 	saidFuture
+	saidNoLease
 )
 
 // op is a history.Op of the KV service without its strings: a million of them
@@ -122,6 +123,7 @@ type ops struct {
 	nested    []nested
 	texts     []string
 	calls     []callOp
+	terms     []termSeen
 	members   []string
 	users     []string
 	keys      *keyTable
@@ -260,6 +262,7 @@ func (h *ops) add(in *history.Op, names map[uint64]string) {
 	}
 	if in.Outcome == history.OK {
 		h.answered(&o, in)
+		h.sawTerm(in)
 	} else {
 		o.cmps, o.nCmp = h.addCompares(in.Compares)
 		o.reqs = h.addRequests(in.Then, in.Else)
@@ -280,6 +283,8 @@ func (h *ops) refused(o *op, in *history.Op) {
 		o.flags |= saidCompacted
 	case strings.Contains(in.Error, "is a future revision"):
 		o.flags |= saidFuture
+	case strings.Contains(in.Error, "lease not found"):
+		o.flags |= saidNoLease
 	}
 }
 

@@ -135,7 +135,7 @@ func (c *evidence) judgeStore(ctx context.Context, dir history.Dir) ([]Check, er
 		checks := none(Inconclusive, why)
 		checks = append(checks, c.judgeCompaction(nil, rt, t))
 		checks[1] = settle(checkOrder, &f, doubts{why}, fmt.Sprintf("%d findings against %d operations", f.total, len(c.ops.all)), "")
-		return checks, nil
+		return append(checks, c.judgeLeases(nil), c.judgeLocks(nil)), nil
 	}
 	r, err := c.replay(ctx, dir, t, rt)
 	if err != nil {
@@ -145,7 +145,8 @@ func (c *evidence) judgeStore(ctx context.Context, dir history.Dir) ([]Check, er
 	if c.final == nil && durability.Verdict == Pass {
 		durability.Verdict, durability.Detail = Inconclusive, "there is no final state: "+c.finalErr.Error()
 	}
-	return []Check{durability, judgeOrder(r, rt), judgeReads(r), judgeTransactions(r), c.judgeCompaction(r, rt, t)}, nil
+	checks := []Check{durability, judgeOrder(r, rt), judgeReads(r), judgeTransactions(r), c.judgeCompaction(r, rt, t)}
+	return append(checks, c.judgeLeases(r), c.judgeLocks(r)), nil
 }
 
 // replay makes the chronicle and goes through it.

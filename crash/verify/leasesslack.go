@@ -1,0 +1,75 @@
+package verify
+
+import (
+	"math"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/etcdlab/etcdlab/crash/history"
+)
+
+const (
+	// expiryTick is how often the leader looks for leases that are over.
+	expiryTick = second / 2
+	// expiryTries is how often ending a lease may fail in a cluster that serves:
+	// the leader tries again after its request time-out.
+	expiryTries = 2
+	// expirySpare is for machines on which a second lasts longer.
+	expirySpare = 5 * second
+	// expiryRate is how many leases a second a slow disk ends at least; etcd
+	// itself ends up to 1000, 16 at a time.
+	expiryRate = 250
+	// renewalMayTake is how long after its client gave up a keep-alive may still
+	// take effect: a member forwards it for its whole request time-out.
+	renewalMayTake = 15 * second
+	// copyMayTake is how long after the end state was asked for the members' data
+	// may have been copied, in which time leases go on ending.
+	copyMayTake = 60 * second
+)
+
+// leaseSlack are times of the run's members, in nanoseconds.
+type leaseSlack struct {
+	election int64 // the longest election time-out
+	request  int64 // how long a member tries to have a request done
+	minTTL   int64 // seconds: what a granted TTL is raised to
+}
+
+// newLeaseSlack reads the members' command lines. etcd raises a TTL to one and a
+// half election time-outs, gives a request 5 s and two election time-outs, and
+// adds one to every lease when a new leader takes over.
+func newLeaseSlack(run *history.Run) leaseSlack {
+	s := leaseSlack{}
+	for i := range run.Members {
+		s.election = max(s.election, electionTimeout(run.Members[i].Args))
+	}
+	s.request = 5*second + 2*s.election
+	s.minTTL = int64(math.Ceil(float64(3*s.election) / 2 / float64(second)))
+	return s
+}
+
+func electionTimeout(args []string) int64 {
+	for i, a := range args {
+		name, value, joined := strings.Cut(strings.TrimLeft(a, "-"), "=")
+		if name != "election-timeout" {
+			continue
+		}
+		if !joined && i+1 < len(args) {
+			value = args[i+1]
+		}
+		if ms, err := strconv.Atoi(value); err == nil {
+			return int64(ms) * int64(time.Millisecond)
+		}
+	}
+	return second // etcd's default
+}
+
+// bound is how long a lease may be there after its last renewal in a cluster that
+// nothing disturbs, of which others may be over at the same time.
+func (s leaseSlack) bound(ttl int64, others int) int64 {
+	return ttl*second + s.election + expiryTick + expiryTries*s.request + expirySpare + int64(others)*second/expiryRate
+}
+
+// stale is how much sooner than promised a lease may end when the leader changed
+// after its renewal: the old one may have gone on renewing until it noticed.
+func (s leaseSlack) stale() int64 { return 2*s.election + 3*second }
