@@ -75,7 +75,7 @@ func (r *run) open(ctx context.Context) error {
 		return fmt.Errorf("read the revision the run starts from: %w", err)
 	}
 	path := filepath.Join(r.opts.Dir, fmt.Sprintf("%s-%s-%s", r.lab.Name, time.Now().UTC().Format("20060102-150405"), r.meta.ID[:6]))
-	r.dir, err = createRunDir(path)
+	r.dir, err = createRunDir(path, r.opts.Duration)
 	if err != nil {
 		return err
 	}
@@ -101,8 +101,8 @@ func (c *cluster) base(ctx context.Context) (revision int64, err error) {
 	return 0, err
 }
 
-func createRunDir(path string) (*runDir, error) {
-	if err := CheckDir(filepath.Dir(path)); err != nil {
+func createRunDir(path string, duration time.Duration) (*runDir, error) {
+	if err := CheckDir(filepath.Dir(path), duration); err != nil {
 		return nil, err
 	}
 	if err := os.MkdirAll(path, 0o755); err != nil {

@@ -111,7 +111,7 @@ func run(ctx context.Context, s *spec.Lab, opts crash.Options, keep bool, o *out
 		// It would be taken down at the end, and is not ours.
 		return withCode(codeUsage, fmt.Errorf("there is a lab %s already; run makes one of its own: choose another --name, or break that one with `etcdlab crash %s`", s.Name, s.Name))
 	}
-	if err := crash.CheckDir(opts.Dir); err != nil {
+	if err := crash.CheckDir(opts.Dir, opts.Duration); err != nil {
 		return err
 	}
 	o.progress("scenario %s, seed %d", opts.Scenario, opts.Seed)
