@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/etcdlab/etcdlab/crash/fault"
 	"github.com/etcdlab/etcdlab/crash/history"
 	"github.com/etcdlab/etcdlab/internal/clock"
 	"github.com/etcdlab/etcdlab/lab"
@@ -48,6 +49,9 @@ func (r *run) open(ctx context.Context) error {
 	}
 	if !r.opts.cuts() {
 		r.meta.Policy = ""
+	}
+	if r.meta.Fault == fault.NameNone {
+		r.meta.Target = ""
 	}
 	// All evidence is stamped here, by this process, whatever machines the
 	// members are: ClockUncertainty stays 0.

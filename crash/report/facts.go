@@ -85,6 +85,9 @@ func facts(d Data) []fact {
 			load = counted(r.Clients, "client", "clients") + ", " + rate(r.Rate) + " operations/s"
 		}
 	}
+	if r.Traffic != "" && load != "" {
+		load = line(r.Traffic) + ": " + load
+	}
 	fault := line(r.Fault)
 	if r.Target != "" {
 		fault += " of " + line(r.Target)
