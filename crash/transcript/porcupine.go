@@ -9,7 +9,7 @@ import (
 	"github.com/etcdlab/etcdlab/crash/history"
 )
 
-// porcupine writes one JSON object, in the shape of what Porcupine's visualiser
+// porcupinePage writes one JSON object, in the shape of what Porcupine's visualiser
 // embeds in its page: Partitions, one here, with a History of what clients did
 // (ClientId, Start, End, Description), and Annotations, here what happened to
 // members. Each element of the History also has the fields of a
@@ -20,7 +20,7 @@ import (
 // An operation whose outcome is unknown may be applied at any later time: it
 // ends with the history, on a client of its own. One that was refused did
 // nothing and is left out, as are operations that are not of the KV API.
-type porcupine struct {
+type porcupinePage struct {
 	words
 	w       *bufio.Writer
 	begun   bool
@@ -64,11 +64,11 @@ type annotation struct {
 	Annotation  bool
 }
 
-func newPorcupine(w *bufio.Writer, run *history.Run) *porcupine {
-	return &porcupine{w: w, words: words{run: run}}
+func newPorcupine(w *bufio.Writer, run *history.Run) *porcupinePage {
+	return &porcupinePage{w: w, words: words{run: run}}
 }
 
-func (p *porcupine) record(r *Record) error {
+func (p *porcupinePage) record(r *Record) error {
 	at := r.Time - p.run.Start
 	p.last = max(p.last, at)
 	switch {
@@ -106,7 +106,7 @@ func (p *porcupine) record(r *Record) error {
 	return p.element(&e)
 }
 
-func (p *porcupine) element(e *element) error {
+func (p *porcupinePage) element(e *element) error {
 	b, err := json.Marshal(e)
 	if err != nil {
 		return err
@@ -119,7 +119,7 @@ func (p *porcupine) element(e *element) error {
 	return err
 }
 
-func (p *porcupine) end() ([]string, error) {
+func (p *porcupinePage) end() ([]string, error) {
 	for i := range p.open {
 		e := &p.open[i]
 		e.ClientId = int(p.clients) + 1 + i

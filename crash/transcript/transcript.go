@@ -28,7 +28,7 @@ type Format string
 const (
 	Text      Format = "text"
 	JSONLines Format = "jsonl"
-	Porcupine Format = "porcupine" // see writePorcupine
+	Porcupine Format = "porcupine" // see porcupinePage
 	Elle      Format = "elle"      // see elle
 )
 

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/anishathalye/porcupine"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/etcdlab/etcdlab/crash/history"
@@ -84,6 +85,25 @@ func TestPorcupineDecodes(t *testing.T) {
 		if h[i].Call > h[i].Return {
 			t.Errorf("operation %d returns before its call", i)
 		}
+	}
+	var raw struct {
+		Partitions []struct{ History []porcupine.Operation }
+	}
+	if err := json.Unmarshal([]byte(got), &raw); err != nil {
+		t.Fatal(err)
+	}
+	// A model that takes everything sees every operation, with its input.
+	seen := 0
+	ok := porcupine.CheckOperations(porcupine.Model{
+		Init: func() any { return 0 },
+		Step: func(state, in, out any) (bool, any) {
+			_, asked := in.(map[string]any)["Then"]
+			seen++
+			return asked, state.(int) + 1
+		},
+	}, raw.Partitions[0].History)
+	if !ok || seen < 7 {
+		t.Errorf("porcupine saw %d operations of the history, ok %v", seen, ok)
 	}
 	empty, _ := tell(t, write(t), Porcupine, Filter{Members: []string{"m9"}})
 	if err := json.Unmarshal([]byte(empty), &page); err != nil {
