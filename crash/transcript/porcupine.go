@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/etcdlab/etcdlab/crash/history"
 )
@@ -33,13 +34,16 @@ type porcupinePage struct {
 
 // element is one operation.
 type element struct {
-	ClientId    int // the name that Porcupine has for it
-	Start, End  int64
-	Description string
-	Input       input
-	Call        int64
-	Output      *output // nil: it is unknown
-	Return      int64
+	ClientId      int // the name that Porcupine has for it
+	Start, End    int64
+	OriginalStart string // as the page tells them
+	OriginalEnd   string
+	Description   string
+	Metadata      string
+	Input         input
+	Call          int64
+	Output        *output // nil: it is unknown
+	Return        int64
 }
 
 type input struct {
@@ -92,6 +96,8 @@ func (p *porcupinePage) record(r *Record) error {
 	}
 	e := element{
 		ClientId: int(o.Client), Start: o.Invoke - p.run.Start, End: at, Call: o.Invoke - p.run.Start, Return: at,
+		OriginalStart: time.Duration(o.Invoke - p.run.Start).String(), OriginalEnd: time.Duration(at).String(),
+		Metadata:    fmt.Sprintf("operation %d", o.ID),
 		Description: p.asked(o) + " -> " + p.answered(o),
 		Input:       input{o.Compares, o.Then, o.Else},
 	}
@@ -123,7 +129,7 @@ func (p *porcupinePage) end() ([]string, error) {
 	for i := range p.open {
 		e := &p.open[i]
 		e.ClientId = int(p.clients) + 1 + i
-		e.End, e.Return = p.last+1, p.last+1
+		e.End, e.Return, e.OriginalEnd = p.last+1, p.last+1, "unknown"
 		if err := p.element(e); err != nil {
 			return nil, err
 		}
