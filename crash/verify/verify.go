@@ -133,7 +133,7 @@ func (c *evidence) judgeStore(ctx context.Context, dir history.Dir) ([]Check, er
 		var f findings
 		rt.judge(c.ops, t, &f)
 		checks := none(Inconclusive, why)
-		checks = append(checks, c.judgeCompaction(nil, rt, t))
+		checks = append(checks, c.judgeCompaction(nil, rt, t), c.judgeWatch(dir.Path(history.FileWatches), t, nil, why))
 		checks[1] = settle(checkOrder, &f, doubts{why}, fmt.Sprintf("%d findings against %d operations", f.total, len(c.ops.all)), "")
 		return append(checks, c.judgeLeases(nil), c.judgeLocks(nil)), nil
 	}
@@ -145,8 +145,10 @@ func (c *evidence) judgeStore(ctx context.Context, dir history.Dir) ([]Check, er
 	if c.final == nil && durability.Verdict == Pass {
 		durability.Verdict, durability.Detail = Inconclusive, "there is no final state: "+c.finalErr.Error()
 	}
-	checks := []Check{durability, judgeOrder(r, rt), judgeReads(r), judgeTransactions(r), c.judgeCompaction(r, rt, t)}
-	return append(checks, c.judgeLeases(r), c.judgeLocks(r)), nil
+	return []Check{
+		durability, judgeOrder(r, rt), judgeReads(r), judgeTransactions(r), c.judgeCompaction(r, rt, t),
+		c.judgeWatch(dir.Path(history.FileWatches), t, r, ""), c.judgeLeases(r), c.judgeLocks(r),
+	}, nil
 }
 
 // replay makes the chronicle and goes through it.
