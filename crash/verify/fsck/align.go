@@ -27,6 +27,7 @@ type alignment struct {
 	rev     int64 // nor is this revision
 	matched int
 	from    int64 // oldest revision that was compared; 0: none
+	skipped int   // plain puts passed over before the first match
 	lost    bool  // the log could not be followed further
 }
 
@@ -52,6 +53,13 @@ func (a *alignment) run() {
 		if m != fullMatch {
 			a.lost = a.writersBelow(a.i, confirm) == confirm
 			return
+		}
+		if a.matched == 0 {
+			for i := a.next(); i > j; i = a.before(i) {
+				if a.entries[i].op.kind == opPut {
+					a.skipped++
+				}
+			}
 		}
 		a.i, a.matched, a.from = j, a.matched+1, a.rev
 		a.rev--

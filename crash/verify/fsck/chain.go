@@ -17,7 +17,7 @@ func (s *store) chain() {
 		}
 		var before *record
 		if n := last[r.key]; n > 0 {
-			before = &s.records[n-1]
+			before, r.prev = &s.records[n-1], n
 		}
 		s.link(before, r, compacted)
 		last[r.key] = int32(i + 1)

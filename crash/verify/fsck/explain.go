@@ -92,7 +92,34 @@ func (m *matcher) put(o *op, r *record) bool {
 	if r.tombstone || m.s.keys[r.key] != o.key {
 		return false
 	}
-	return m.near || (o.ignoreValue || r.value == o.value) && (o.ignoreLease || r.lease == o.lease)
+	if m.near {
+		return true
+	}
+	// What a put leaves as it was is not in the log, but in the record before.
+	value, lease := o.value, o.lease
+	if o.ignoreValue {
+		value = r.value
+	}
+	if o.ignoreLease {
+		lease = r.lease
+	}
+	if before := m.s.before(r); before != nil {
+		if o.ignoreValue {
+			value = before.value
+		}
+		if o.ignoreLease {
+			lease = before.lease
+		}
+	}
+	return r.value == value && r.lease == lease
+}
+
+// before is the record that a put wrote over, if it is there.
+func (s *store) before(r *record) *record {
+	if r.prev == 0 || s.records[r.prev-1].tombstone {
+		return nil
+	}
+	return &s.records[r.prev-1]
 }
 
 func add(places []int, p int) []int {

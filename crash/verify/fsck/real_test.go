@@ -48,13 +48,16 @@ type server struct {
 	cmd    *exec.Cmd
 	client *clientv3.Client
 	log    strings.Builder
+	defrag bool
 }
 
 // start runs etcd on a data directory.
 func start(t testing.TB, version, dir string, args ...string) *server {
 	t.Helper()
 	bin := imagetest.Etcd(t, version).Binaries["etcd"]
-	s := &server{t: t}
+	// Up to v3.5.5 a crash after a defragmentation leaves a consistent index that
+	// is too old: etcd issue 14685, which fsck finds.
+	s := &server{t: t, defrag: version != "v3.5.5"}
 	client, peer := "http://"+freeport.Address(t), "http://"+freeport.Address(t)
 	s.cmd = exec.Command(bin, append([]string{
 		"--data-dir=" + dir, "--name=m1", "--listen-client-urls=" + client, "--advertise-client-urls=" + client,
@@ -146,7 +149,7 @@ func (s *server) one(ctx context.Context, r *rand.Rand, value string) {
 	case p < 99:
 		_, _ = c.MemberList(ctx)
 	default:
-		if r.IntN(20) == 0 {
+		if s.defrag && r.IntN(20) == 0 {
 			_, _ = c.Defragment(ctx, c.Endpoints()[0])
 		}
 	}

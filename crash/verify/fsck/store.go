@@ -21,6 +21,7 @@ type record struct {
 	digest    uint64 // of revision and record, byte for byte
 	page      uint64
 	off       int64
+	prev      int32  // index of the key's record before it, plus 1; 0: none is there
 	key       uint32 // index of store.keys
 	sub       uint32
 	tombstone bool
@@ -28,17 +29,19 @@ type record struct {
 
 // store is what the walker finds in a db's buckets.
 type store struct {
-	keys    []string
-	ids     map[string]uint32
-	records []record // in order of main, sub
-	index   uint64   // consistent index
-	term    uint64   // 0: none, as before v3.5
-	sched   int64    // revision of the last compaction begun; 0: none
-	fin     int64    // and finished
-	bad     int      // records that could not be read
-	intact  int64    // up to this revision nothing was unreadable; valid if holed
-	holed   bool
-	problem func(kind string, page uint64, off int64, format string, args ...any)
+	keys      []string
+	ids       map[string]uint32
+	records   []record // in order of main, sub
+	index     uint64   // consistent index
+	indexPage uint64   // where the consistent index is
+	indexOff  int64
+	term      uint64 // 0: none, as before v3.5
+	sched     int64  // revision of the last compaction begun; 0: none
+	fin       int64  // and finished
+	bad       int    // records that could not be read
+	intact    int64  // up to this revision nothing was unreadable; valid if holed
+	holed     bool
+	problem   func(kind string, page uint64, off int64, format string, args ...any)
 }
 
 func newStore() *store { return &store{ids: make(map[string]uint32)} }
@@ -94,7 +97,7 @@ func (s *store) meta(name string, v []byte, page uint64, off int64) {
 	}
 	switch name {
 	case "consistent_index":
-		s.index = number()
+		s.index, s.indexPage, s.indexOff = number(), page, off
 	case "term":
 		s.term = number()
 	case "scheduledCompactRev":

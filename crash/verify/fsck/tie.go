@@ -35,10 +35,46 @@ func (c *checker) tie(m *member) {
 	}
 	a := &alignment{s: s, l: m.log}
 	a.run()
-	c.res.Facts.Matched, c.res.Facts.MatchedFrom = a.matched, a.from
+	v := &survivors{s: s, l: m.log, entries: a.entries, tell: func(r *record, e *logEntry) {
+		a.rev = r.main
+		a.tell([]record{*r}, e)
+	}}
+	if rev := a.rev; rev == max(s.compacted(), 1) && !a.lost {
+		v.run(a.i, rev+1)
+	}
+	c.res.Facts.Matched, c.res.Facts.MatchedFrom = a.matched+v.matched, a.from
+	if v.from > 0 {
+		c.res.Facts.MatchedFrom = v.from
+	}
+	if a.lost && a.matched == 0 {
+		if e := ahead(s, m.log); e != nil {
+			c.report(datadir.Problem{
+				File: dbFile, Kind: "index", Page: &s.indexPage, Offset: &s.indexOff,
+				Message: fmt.Sprintf("the db says that it has applied entry %d, and its newest revision %d was written by %s: etcd would apply entries a second time", s.index, s.revision(), m.log.where(e)),
+			})
+			return
+		}
+	}
+	if a.skipped >= confirm {
+		c.doubt("the db says that it has applied entry %d, and %d puts before that are not in it: all of them were refused, or the db is older than it says", s.index, a.skipped)
+	}
 	if a.lost {
 		c.doubt("the entries of the log up to %d could not be told apart as the writers of revision %d and those before it: these were not compared with the log", m.log.entries[max(a.i-1, 0)].index, a.rev)
 	}
+}
+
+// ahead looks for the writer of the newest revision beyond what the db says it
+// has applied: the index it saved is then too old, as etcd up to v3.5.5 leaves it
+// when it crashes after a defragmentation (etcd issue 14685).
+func ahead(s *store, l *raftLog) *logEntry {
+	a := &alignment{s: s, l: l, entries: l.until(l.report.WAL.Last)}
+	for j := range a.entries {
+		e := &a.entries[j]
+		if e.index > s.index && e.op != nil && s.explains(e.op, s.group(s.revision())) == fullMatch && a.follow(j, s.revision()-1) >= confirm {
+			return e
+		}
+	}
+	return nil
 }
 
 // tail says how the log ends.

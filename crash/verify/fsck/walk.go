@@ -55,7 +55,7 @@ func (w *walker) walk(file *os.File) (bool, error) {
 		w.f.high = pages
 	}
 	w.seen = make([]uint64, w.f.high/64+1)
-	w.tree(m.root, "", nil, nil, 0)
+	w.tree(m.root, "", nil, nil, 0, nil)
 	if m.freelist != noFreelist {
 		w.freelist(m.freelist)
 	}
@@ -133,6 +133,16 @@ func (p *page) kind() string {
 	return "page"
 }
 
+// origin is the element that led to a page.
+type origin struct {
+	p  *page
+	at int64 // byte of p
+}
+
+func (o *origin) String() string {
+	return fmt.Sprintf("%s page %d leads there from its byte %d, file byte %d", o.p.kind(), o.p.id, o.at, o.p.off+o.at)
+}
+
 // bad reports a damaged page, whose keys are then lost.
 func (w *walker) bad(p *page, bucket string, err error) {
 	var d *damage
@@ -150,14 +160,21 @@ func (w *walker) bad(p *page, bucket string, err error) {
 
 // tree reads a page and what it leads to. Its keys are at least lo and below hi,
 // where these are set.
-func (w *walker) tree(id uint64, bucket string, lo, hi []byte, depth int) {
+func (w *walker) tree(id uint64, bucket string, lo, hi []byte, depth int, from *origin) {
 	if depth == len(w.bufs) {
 		w.bufs = append(w.bufs, nil)
+	}
+	if from != nil && (id < 2 || id >= w.f.high) {
+		w.bad(from.p, bucket, damaged(from.at, "it leads to page %d, which is not between 2 and %d", id, w.f.high))
+		return
 	}
 	p, buf, err := w.f.page(id, w.bufs[depth])
 	w.bufs[depth] = buf
 	if err == nil {
-		err = w.once(&p)
+		if err = w.once(&p); err != nil && from != nil {
+			w.bad(from.p, bucket, damaged(from.at, "it leads to page %d: %v", id, err))
+			return
+		}
 	}
 	switch {
 	case err == nil && p.flags == flagFreelist:
@@ -169,10 +186,19 @@ func (w *walker) tree(id uint64, bucket string, lo, hi []byte, depth int) {
 		if p.off == 0 { // the number itself led nowhere
 			p.id, p.off = id, int64(id&(1<<40-1))*w.f.pageSize
 		}
-		w.bad(&p, bucket, err)
+		w.bad(&p, bucket, from.told(err))
 		return
 	}
-	w.node(&p, bucket, lo, hi, depth)
+	w.node(&p, bucket, lo, hi, depth, from)
+}
+
+// told adds to damage who leads to it: it may be that which is damaged.
+func (o *origin) told(err error) error {
+	var d *damage
+	if o == nil || !errors.As(err, &d) {
+		return err
+	}
+	return damaged(d.at, "%s; %v", d.message, o)
 }
 
 // once marks a page and its overflow as reached.
@@ -187,7 +213,7 @@ func (w *walker) once(p *page) error {
 }
 
 // node checks a page's elements and goes on below them.
-func (w *walker) node(p *page, bucket string, lo, hi []byte, depth int) {
+func (w *walker) node(p *page, bucket string, lo, hi []byte, depth int, from *origin) {
 	els, bad := p.elements()
 	if bad == nil {
 		bad = ordered(p, els, lo, hi)
@@ -196,7 +222,7 @@ func (w *walker) node(p *page, bucket string, lo, hi []byte, depth int) {
 		bad = branchKeys(els, bucket)
 	}
 	if bad != nil {
-		w.bad(p, bucket, bad)
+		w.bad(p, bucket, from.told(bad))
 		return
 	}
 	for i := range els {
@@ -207,7 +233,7 @@ func (w *walker) node(p *page, bucket string, lo, hi []byte, depth int) {
 			if i+1 < len(els) {
 				next = els[i+1].key
 			}
-			w.tree(e.child, bucket, e.key, next, depth+1)
+			w.tree(e.child, bucket, e.key, next, depth+1, &origin{p, pageHead + int64(i)*elementSize + 8})
 		case e.flags == bucketFlag:
 			w.bucket(p, e, bucket, depth)
 		case bucket == "":
@@ -264,7 +290,7 @@ func (w *walker) bucket(p *page, e *element, parent string, depth int) {
 		return
 	}
 	if root := binary.LittleEndian.Uint64(e.value); root != 0 {
-		w.tree(root, name, nil, nil, depth+1)
+		w.tree(root, name, nil, nil, depth+1, &origin{p, e.at + int64(len(e.key))})
 		return
 	}
 	at := p.off + e.at + int64(len(e.key)) + bucketHead
@@ -279,7 +305,7 @@ func (w *walker) bucket(p *page, e *element, parent string, depth int) {
 		return
 	}
 	in.count = int(le.Uint16(in.b[10:]))
-	w.node(&in, name, nil, nil, depth)
+	w.node(&in, name, nil, nil, depth, nil)
 }
 
 // freelist checks one that was written, as etcd does not on Linux: no page that
