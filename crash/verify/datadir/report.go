@@ -54,6 +54,8 @@ func (d *DB) Compacted() int64 { return max(d.Scheduled, d.Finished, 0) }
 
 // WAL is member/wal.
 type WAL struct {
+	Member    uint64    `json:"member"`  // ID; 0: unknown
+	Cluster   uint64    `json:"cluster"` // ID; 0: unknown
 	Segments  int       `json:"segments"`
 	FirstSeq  uint64    `json:"firstSeq"`
 	Records   int       `json:"records"`

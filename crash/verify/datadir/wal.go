@@ -208,14 +208,25 @@ func (w *walReader) segment(b []byte, last bool) bool {
 	}
 }
 
+var zeroes [4096]byte
+
+// used gives how many bytes there are without the zeroes at the end, of which a
+// segment that is allocated ahead has many megabytes.
+func used(b []byte) int {
+	for len(b) >= len(zeroes) && bytes.Equal(b[len(b)-len(zeroes):], zeroes[:]) {
+		b = b[:len(b)-len(zeroes)]
+	}
+	return len(bytes.TrimRight(b, "\x00"))
+}
+
 // end looks at what follows the last record of a segment. Segments are cut to
 // their length when the next one begins, and before that end in zeroes.
 func (w *walReader) end(b []byte, pos int, last bool) bool {
-	used := len(bytes.TrimRight(b[pos:], "\x00"))
+	rest := used(b[pos:])
 	// A length is a multiple of 8 bytes from the file's begin, so that no tear
 	// goes through it, and none takes it without the rest of its sector.
 	sectorEnd := min((pos/sector+1)*sector, len(b))
-	if used > 0 && (!last || len(bytes.Trim(b[pos:sectorEnd], "\x00")) > 0) {
+	if rest > 0 && (!last || used(b[pos:sectorEnd]) > 0) {
 		w.damaged(b, pos, "its length is zero")
 		return false
 	}
@@ -229,8 +240,7 @@ func (w *walReader) end(b []byte, pos int, last bool) bool {
 // chain of CRCs is broken.
 func (w *walReader) damaged(b []byte, pos int, reason string) {
 	then := ""
-	used := len(bytes.TrimRight(b, "\x00"))
-	if at, found := resync(b[:used], pos+frameHead, w.rep.WAL.Last); found {
+	if at, found := resync(b[:used(b)], pos+frameHead, w.rep.WAL.Last); found {
 		then = fmt.Sprintf("; the log goes on at byte %d", at)
 	}
 	w.problemAt(pos, KindRecord, "record %d at byte %d is damaged: %s%s", w.rep.WAL.Records, pos, reason, then)
@@ -281,7 +291,7 @@ func innerSize(b []byte) (size uint64, known bool) {
 func tornSector(b []byte, from, to int) bool {
 	for from < to {
 		end := min((from/sector+1)*sector, to)
-		if len(bytes.Trim(b[from:end], "\x00")) == 0 {
+		if used(b[from:end]) == 0 {
 			return true
 		}
 		from = end
@@ -292,10 +302,10 @@ func tornSector(b []byte, from, to int) bool {
 // tail looks at what follows the end of the last segment. end is where a cut
 // record would have ended; everything after must be untouched zeroes.
 func (w *walReader) tail(b []byte, pos, end int) {
-	used := len(bytes.TrimRight(b, "\x00"))
-	at, beyond := end, used > end
+	to := used(b)
+	at, beyond := end, to > end
 	if end == len(b) && pos < end {
-		at, beyond = resync(b[:used], pos+frameHead, w.rep.WAL.Last)
+		at, beyond = resync(b[:to], pos+frameHead, w.rep.WAL.Last)
 	}
 	if beyond {
 		w.rep.WAL.Beyond, w.rep.WAL.BeyondAt = true, int64(at)

@@ -1,6 +1,10 @@
 package datadir
 
-import "bytes"
+import (
+	"bytes"
+
+	"google.golang.org/protobuf/encoding/protowire"
+)
 
 // record takes in one intact record and says whether reading can go on. A
 // record whose CRC holds and whose content is impossible is damage of another
@@ -20,6 +24,7 @@ func (w *walReader) record(r *record, pos int) bool {
 			return false
 		}
 		w.metadata = bytes.Clone(r.data)
+		w.ids()
 	case recState:
 		var h hardState
 		if err := h.parse(r.data); err != nil {
@@ -64,6 +69,22 @@ func (w *walReader) raftEntry(r *record, pos int) bool {
 	wal.Last, wal.LastTerm, w.started = e.index, e.term, true
 	w.entry(&e, pos)
 	return true
+}
+
+// ids reads etcdserverpb.Metadata.
+func (w *walReader) ids() {
+	wal := &w.rep.WAL
+	if Fields(w.metadata, func(field protowire.Number, num uint64, _ []byte) error {
+		switch field {
+		case 1:
+			wal.Member = num
+		case 2:
+			wal.Cluster = num
+		}
+		return nil
+	}) != nil {
+		wal.Member, wal.Cluster = 0, 0
+	}
 }
 
 // hardState takes in what raft promised not to forget: a member whose term goes

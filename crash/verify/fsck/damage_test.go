@@ -90,7 +90,11 @@ func lay(t testing.TB, dir string) *layout {
 	}
 	defer f.Close()
 	w := &walker{visit: l.store.visit, found: func(p datadir.Problem) { t.Fatalf("%+v", p) }}
-	if ok, err := w.walk(f); err != nil || !ok {
+	info, err := f.Stat()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if ok, err := w.walk(f, info.Size()); err != nil || !ok {
 		t.Fatal(ok, err)
 	}
 	for id := uint64(2); id < w.f.high; id++ {

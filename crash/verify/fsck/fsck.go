@@ -51,6 +51,9 @@ func Check(ctx context.Context, o Options) (*Result, error) {
 		if err != nil {
 			return nil, err
 		}
+		if ours, its := first.log.report.WAL.Cluster, m.log.report.WAL.Cluster; ours != its && ours != 0 && its != 0 {
+			return nil, &UsageError{fmt.Sprintf("%s is of the cluster %x and %s of the cluster %x: name members of one cluster", o.Dir, ours, o.Against[i], its)}
+		}
 		members = append(members, m)
 	}
 	if len(members) > 1 {
@@ -146,7 +149,11 @@ func (c *checker) db(ctx context.Context, m *member, dir string, file *os.File) 
 		s.hole()
 		c.report(p)
 	}
-	ok, err := w.walk(file)
+	info, err := file.Stat()
+	if err != nil {
+		return err
+	}
+	ok, err := w.walk(file, info.Size())
 	if err != nil {
 		return fmt.Errorf("read %s: %w", dbFile, err)
 	}

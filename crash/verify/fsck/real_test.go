@@ -51,17 +51,37 @@ type server struct {
 	defrag bool
 }
 
-// start runs etcd on a data directory.
+// start runs etcd on a data directory, and waits until it serves.
 func start(t testing.TB, version, dir string, args ...string) *server {
+	t.Helper()
+	peer := "http://" + freeport.Address(t)
+	s := launch(t, version, dir, append([]string{
+		"--name=m1", "--listen-peer-urls=" + peer, "--initial-advertise-peer-urls=" + peer, "--initial-cluster=m1=" + peer,
+	}, args...)...)
+	s.await()
+	return s
+}
+
+// await puts until it works.
+func (s *server) await() {
+	s.t.Helper()
+	ctx, cancel := context.WithTimeout(s.t.Context(), 60*time.Second)
+	defer cancel()
+	if _, err := s.client.Put(ctx, "up", "1"); err != nil {
+		s.t.Fatalf("etcd does not serve: %v\n%s", err, s.log.String())
+	}
+}
+
+// launch starts an etcd.
+func launch(t testing.TB, version, dir string, args ...string) *server {
 	t.Helper()
 	bin := imagetest.Etcd(t, version).Binaries["etcd"]
 	// Up to v3.5.5 a crash after a defragmentation leaves a consistent index that
 	// is too old: etcd issue 14685, which fsck finds.
 	s := &server{t: t, defrag: version != "v3.5.5"}
-	client, peer := "http://"+freeport.Address(t), "http://"+freeport.Address(t)
+	client := "http://" + freeport.Address(t)
 	s.cmd = exec.Command(bin, append([]string{
-		"--data-dir=" + dir, "--name=m1", "--listen-client-urls=" + client, "--advertise-client-urls=" + client,
-		"--listen-peer-urls=" + peer, "--initial-advertise-peer-urls=" + peer, "--initial-cluster=m1=" + peer,
+		"--data-dir=" + dir, "--listen-client-urls=" + client, "--advertise-client-urls=" + client,
 		"--heartbeat-interval=20", "--election-timeout=200",
 	}, args...)...)
 	s.cmd.Stderr = &s.log
@@ -73,11 +93,6 @@ func start(t testing.TB, version, dir string, args ...string) *server {
 	s.client, err = clientv3.New(clientv3.Config{Endpoints: []string{client}, Logger: zap.NewNop(), DialTimeout: 20 * time.Second})
 	if err != nil {
 		t.Fatal(err)
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
-	defer cancel()
-	if _, err := s.client.Put(ctx, "up", "1"); err != nil {
-		t.Fatalf("etcd %s does not serve: %v\n%s", version, err, s.log.String())
 	}
 	return s
 }

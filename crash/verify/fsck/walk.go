@@ -5,7 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"os"
+	"io"
 
 	"github.com/etcdlab/etcdlab/crash/verify/datadir"
 )
@@ -38,12 +38,8 @@ func (w *walker) problem(kind string, page uint64, off int64, format string, arg
 
 // walk reads the whole file. The error is about reading it; damage is a problem.
 // It gives false when no meta page is usable.
-func (w *walker) walk(file *os.File) (bool, error) {
-	info, err := file.Stat()
-	if err != nil {
-		return false, err
-	}
-	w.f = boltFile{r: file, size: info.Size()}
+func (w *walker) walk(file io.ReaderAt, size int64) (bool, error) {
+	w.f = boltFile{r: file, size: size}
 	w.lost = make(map[string]bool)
 	m, ok := w.metas()
 	if w.err != nil || !ok {
@@ -82,10 +78,7 @@ func (w *walker) metas() (best meta, ok bool) {
 		sizes = []int64{size}
 	}
 	for _, s := range sizes {
-		n, err := w.f.r.ReadAt(second, s)
-		if err != nil && n == 0 {
-			n = 0
-		}
+		n, _ := w.f.r.ReadAt(second, s) // what cannot be read is no meta page
 		m1, ok1, bad1 = parseMeta(second[:n], 1)
 		if ok1 && int64(m1.pageSize) != s {
 			ok1, bad1 = false, damaged(pageHead+8, "its page size is %d, and it is at byte %d", m1.pageSize, s)
