@@ -27,7 +27,7 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits": exits, "strike": strike,
+			"exits": exits, "strike": strike, "datadir": dataDir, "spoil": spoil,
 		},
 		Condition:     condition,
 		UpdateScripts: os.Getenv("UPDATE_SCRIPTS") != "",
@@ -80,6 +80,8 @@ func condition(cond string) (bool, error) {
 	switch cond {
 	case "labs":
 		return os.Geteuid() == 0 && doctor.Missing(doctor.For(context.Background(), "process", "ext4")) == nil, nil
+	case "etcd":
+		return cachedEtcd(context.Background()) != "", nil
 	case "docker":
 		return doctor.Missing(doctor.For(context.Background(), "docker", "")) == nil, nil
 	}
