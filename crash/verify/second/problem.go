@@ -65,6 +65,9 @@ func prepare(ops []history.Op, base Base) (p *problem, why string) {
 				continue // it tells nothing and does nothing
 			}
 			stale = o.Outcome == history.OK && serializable(o)
+			if stale && o.Revision < base.Revision {
+				continue // of a member that was still further back
+			}
 			eachPut(o, func(r *history.Request) {
 				if first, ok := attached[r.Lease]; r.Lease != 0 && (!ok || o.Invoke < first) {
 					attached[r.Lease] = o.Invoke

@@ -69,7 +69,7 @@ func Simulate(o Options) *Run {
 	}
 	s := &sim{
 		o: o, r: r, run: run, s: &store{State: model.New(), keep: o.recorded()}, now: start, seen: make(map[string]int64),
-		every: o.Ops / (o.Rounds + 1), slow: 1, leases: make(map[int64]*lease), away: make(map[string]bool), active: o.Clients,
+		every: o.Ops / (max(o.Rounds, 0) + 1), slow: 1, leases: make(map[int64]*lease), away: make(map[string]bool), active: o.Clients,
 	}
 	for i := range o.Base {
 		s.foreign(i)

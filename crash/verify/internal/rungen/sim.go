@@ -17,9 +17,11 @@ type Options struct {
 	Ops     int // 0: 600
 	Keys    int // 0: 12
 	Value   int // bytes; 0: 80
-	Rounds  int // of power loss; 0: 2
+	Rounds  int // of power loss; 0: 2, below: none
 	Base    int // revisions that others wrote before the run
 	Foreign int // of a hundred operations, how many others do during the run, on keys of theirs
+
+	Sure bool // no time-outs but those of power loss, and no refusals
 
 	// What follows is off by default; with any of it on, every member has a
 	// recorder.
@@ -124,7 +126,7 @@ func (s *sim) client(c int32) {
 		s.run.Ops = append(s.run.Ops, *op)
 		s.after(s.r.Int64N(ms/4*s.slow)+1, func() { s.client(c) })
 	}
-	lost := s.down || s.r.IntN(100) == 0 || s.away[op.Member]
+	lost := s.down || s.away[op.Member] || s.r.IntN(100) == 0 && !s.o.Sure
 	invoked := s.now
 	took := s.r.Int64N(2*ms) + 2
 	if lost {
@@ -143,7 +145,7 @@ func (s *sim) client(c int32) {
 			ghost := *op // the answer reaches nobody
 			s.after(s.r.Int64N(took*int64(fate*fate)), func() { _ = s.apply(&ghost) })
 		}
-	case s.r.IntN(200) == 0:
+	case s.r.IntN(200) == 0 && !s.o.Sure:
 		s.after(took, func() {
 			op.Outcome, op.Error = history.Failed, "etcdserver: too many requests"
 			next()
