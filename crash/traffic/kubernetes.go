@@ -72,6 +72,7 @@ func kubeList(c *client, ctx context.Context) bool {
 		}
 		if revision == 0 {
 			revision = op.Revision
+			c.load.newest.listed.Store(revision)
 		}
 		kvs := op.Results[0].KVs
 		from = kvs[len(kvs)-1].Key + "\x00"

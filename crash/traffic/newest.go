@@ -12,6 +12,7 @@ type newest struct {
 	base      int64
 	revision  atomic.Int64 // the highest that any answer's header had
 	compacted atomic.Int64 // the highest compaction that was acknowledged
+	listed    atomic.Int64 // the revision of the last list of objects
 
 	mu      sync.Mutex
 	deletes [64]int64 // a ring of the last revisions of deletes

@@ -93,6 +93,10 @@ func (w *watcher) drawRequest() history.WatchRequest {
 	case d < 3 && w.load.kubernetes:
 		q.Key = w.load.opts.Prefix + registry
 		q.End = prefixEnd(q.Key)
+		if listed := w.load.newest.listed.Load(); listed > 0 && r.IntN(3) > 0 {
+			// As API servers do: everything since the list, and nothing of it.
+			q.Start = listed + 1
+		}
 	case d < 5:
 		i := w.interval(20)
 		q.Key, q.End = i.Key, i.End
