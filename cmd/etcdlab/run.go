@@ -46,7 +46,7 @@ func newRun() *cobra.Command {
 		if err := runs.over(cmd, &opts); err != nil {
 			return withCode(codeUsage, err)
 		}
-		s, err := scenarioLab(sc, &labs, name)
+		s, err := scenarioLab(sc, &labs, name, opts.EtcdArgs())
 		if err != nil {
 			return err
 		}
@@ -77,8 +77,9 @@ func findScenario(s string) (crash.Scenario, error) {
 	return crash.FromFile(file)
 }
 
-// scenarioLab is the lab that a scenario asks for, with the flags over it.
-func scenarioLab(sc crash.Scenario, flags *labFlags, name string) (*spec.Lab, error) {
+// scenarioLab is the lab that a scenario asks for, with the flags over it, and
+// args of etcd where neither says anything of them.
+func scenarioLab(sc crash.Scenario, flags *labFlags, name string, args map[string]string) (*spec.Lab, error) {
 	base := &spec.Lab{Members: spec.Count(sc.Members), Etcd: spec.Etcd{Version: sc.Etcd, Args: maps.Clone(sc.Args)}, Disk: spec.Disk{Kind: sc.Disk}}
 	if sc.Lab != nil {
 		if flags.file != "" {
@@ -96,7 +97,19 @@ func scenarioLab(sc crash.Scenario, flags *labFlags, name string) (*spec.Lab, er
 		short := strings.NewReplacer("/", "-").Replace(sc.Name)
 		name = fmt.Sprintf("%s-%s", short[:min(len(short), 20)], hex.EncodeToString(b[:]))
 	}
-	return flags.spec(name, base)
+	s, err := flags.spec(name, base)
+	if err != nil {
+		return nil, err
+	}
+	for arg, value := range args {
+		if _, said := s.Etcd.Args[arg]; !said {
+			if s.Etcd.Args == nil {
+				s.Etcd.Args = map[string]string{}
+			}
+			s.Etcd.Args[arg] = value
+		}
+	}
+	return s, nil
 }
 
 func run(ctx context.Context, s *spec.Lab, opts crash.Options, keep bool, o *output) (err error) {

@@ -151,7 +151,7 @@ func (e *elle) notes() (notes []string) {
 		what  string
 	}{
 		{e.skipped.other, "operations that are not of the KV API"},
-		{len(e.foreign), "keys that hold what others wrote"},
+		{len(e.foreign), "keys with values that no put of the load wrote, as of locks"},
 		{e.skipped.stale, "serializable reads and reads of the past"},
 		{e.skipped.valueless, "reads without values"},
 		{e.skipped.lifeless, "reads and writes that do not tell which life of a removed key they are of"},
