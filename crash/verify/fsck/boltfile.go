@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash/fnv"
 	"io"
 )
 
@@ -65,49 +64,6 @@ func (d *damage) Error() string { return d.message }
 
 func damaged(at int64, format string, args ...any) *damage {
 	return &damage{at, fmt.Sprintf(format, args...)}
-}
-
-// meta is a meta page's content.
-type meta struct {
-	pageSize uint32
-	root     uint64
-	freelist uint64
-	high     uint64
-	txid     uint64
-}
-
-// parseMeta reads the meta page of a number, 0 or 1. A meta whose content holds
-// is given even where its page's header is damaged: bbolt does not look there.
-func parseMeta(b []byte, number uint64) (m meta, usable bool, bad *damage) {
-	if len(b) < pageHead+metaSize {
-		return m, false, damaged(0, "it is cut off after %d bytes", len(b))
-	}
-	le := binary.LittleEndian
-	c := b[pageHead:]
-	sum := fnv.New64a()
-	_, _ = sum.Write(c[:metaSize-8])
-	switch {
-	case le.Uint32(c) != metaMagic:
-		return m, false, damaged(pageHead, "its magic number is %08x and not %08x", le.Uint32(c), uint32(metaMagic))
-	case le.Uint32(c[4:]) != metaVersion:
-		return m, false, damaged(pageHead+4, "it is of the format version %d and not %d", le.Uint32(c[4:]), metaVersion)
-	case sum.Sum64() != le.Uint64(c[metaSize-8:]):
-		return m, false, damaged(pageHead, "its checksum does not match")
-	}
-	m = meta{le.Uint32(c[8:]), le.Uint64(c[16:]), le.Uint64(c[32:]), le.Uint64(c[40:]), le.Uint64(c[48:])}
-	switch {
-	case m.pageSize < 512 || m.pageSize > 1<<20 || m.pageSize&(m.pageSize-1) != 0:
-		return m, false, damaged(pageHead+8, "its page size is %d", m.pageSize)
-	case m.root < 2 || m.root >= m.high:
-		return m, false, damaged(pageHead+16, "its root is page %d of %d", m.root, m.high)
-	case le.Uint64(b) != number || m.txid%2 != number:
-		bad = damaged(0, "it says that it is page %d, of transaction %d", le.Uint64(b), m.txid)
-	case le.Uint16(b[8:]) != flagMeta:
-		bad = damaged(8, "its flags %#x are not those of a meta page", le.Uint16(b[8:]))
-	case le.Uint16(b[10:]) != 0 || le.Uint32(b[12:]) != 0:
-		bad = damaged(10, "its header counts %d elements and %d overflow pages, where a meta page has none", le.Uint16(b[10:]), le.Uint32(b[12:]))
-	}
-	return m, true, bad
 }
 
 // page reads a page into buf, grown as needed.

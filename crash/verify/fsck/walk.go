@@ -58,63 +58,6 @@ func (w *walker) walk(file io.ReaderAt, size int64) (bool, error) {
 	return true, w.err
 }
 
-// metas gives the meta that bbolt would use.
-func (w *walker) metas() (best meta, ok bool) {
-	first := make([]byte, pageHead+metaSize)
-	n, err := w.f.r.ReadAt(first, 0)
-	if err != nil && n == 0 {
-		w.problem("meta", 0, 0, "the file holds no page: %v", err)
-		return best, false
-	}
-	m0, ok0, bad0 := parseMeta(first[:n], 0)
-	size := int64(m0.pageSize)
-	var m1 meta
-	var ok1 bool
-	var bad1 *damage
-	second := make([]byte, pageHead+metaSize)
-	// Without the first the page size must be found out.
-	sizes := []int64{4096, 1024, 2048, 8192, 16384, 32768, 65536}
-	if ok0 {
-		sizes = []int64{size}
-	}
-	for _, s := range sizes {
-		n, _ := w.f.r.ReadAt(second, s) // what cannot be read is no meta page
-		m1, ok1, bad1 = parseMeta(second[:n], 1)
-		if ok1 && int64(m1.pageSize) != s {
-			ok1, bad1 = false, damaged(pageHead+8, "its page size is %d, and it is at byte %d", m1.pageSize, s)
-		}
-		if size = s; ok1 {
-			break
-		}
-	}
-	if !ok0 && !ok1 {
-		size = sizes[0]
-	}
-	w.meta(0, size, bad0, ok0, ok1, m1)
-	w.meta(1, size, bad1, ok1, ok0, m0)
-	switch {
-	case ok0 && (!ok1 || m0.txid > m1.txid):
-		return m0, true
-	case ok1:
-		return m1, true
-	}
-	return best, false
-}
-
-func (w *walker) meta(number uint64, size int64, bad *damage, usable, otherUsable bool, other meta) {
-	if bad == nil {
-		return
-	}
-	then := "the other meta page is damaged too, so nothing leads to the data any more"
-	switch {
-	case usable:
-		then = "bbolt does not look there and still uses it"
-	case otherUsable:
-		then = fmt.Sprintf("bbolt uses the other meta page, of transaction %d, instead: if the damaged one was newer, one transaction older", other.txid)
-	}
-	w.problem("meta", number, int64(number)*size+bad.at, "meta page %d is damaged: %s; %s", number, bad.message, then)
-}
-
 // kind names the page for people.
 func (p *page) kind() string {
 	switch p.flags {
@@ -299,49 +242,4 @@ func (w *walker) bucket(p *page, e *element, parent string, depth int) {
 	}
 	in.count = int(le.Uint16(in.b[10:]))
 	w.node(&in, name, nil, nil, depth, nil)
-}
-
-// freelist checks one that was written, as etcd does not on Linux: no page that
-// it gives away may be in use.
-func (w *walker) freelist(id uint64) {
-	p, _, err := w.f.page(id, nil)
-	if err == nil && p.flags != flagFreelist {
-		err = damaged(8, "its flags %#x are not those of a freelist", p.flags)
-	}
-	if err == nil {
-		err = w.once(&p)
-	}
-	if err != nil {
-		if p.off == 0 {
-			p.id, p.off = id, int64(id&(1<<40-1))*w.f.pageSize
-		}
-		w.freeBad(&p, err)
-		return
-	}
-	at, n := int64(pageHead), uint64(p.count)
-	if n == 0xffff && len(p.b) >= pageHead+8 {
-		n = binary.LittleEndian.Uint64(p.b[at:])
-		at += 8
-	}
-	if n > uint64(int64(len(p.b))-at)/8 {
-		w.freeBad(&p, damaged(10, "its %d entries reach beyond it", n))
-		return
-	}
-	for range n {
-		free := binary.LittleEndian.Uint64(p.b[at:])
-		if free < 2 || free >= w.f.high || w.seen[free/64]&(1<<(free%64)) != 0 {
-			w.freeBad(&p, damaged(at, "it gives page %d away, which is in use or none", free))
-			return
-		}
-		at += 8
-	}
-}
-
-func (w *walker) freeBad(p *page, err error) {
-	var d *damage
-	if errors.As(err, &d) {
-		w.problem("freelist", p.id, p.off+d.at, "the freelist, page %d, is damaged: %s", p.id, d.message)
-		return
-	}
-	w.err = errors.Join(w.err, err)
 }
