@@ -88,15 +88,7 @@ func (c *evidence) quotaReached() string {
 	}
 	for i := range c.run.Members {
 		quota := int64(defaultQuota)
-		args := c.run.Members[i].Args
-		for j, arg := range args {
-			name, value, ok := strings.Cut(strings.TrimLeft(arg, "-"), "=")
-			if name != "quota-backend-bytes" {
-				continue
-			}
-			if !ok && j+1 < len(args) {
-				value = args[j+1]
-			}
+		if value, ok := argument(c.run.Members[i].Args, "quota-backend-bytes"); ok {
 			if n, err := strconv.ParseInt(value, 10, 64); err == nil && n > 0 {
 				quota = n
 			}

@@ -27,8 +27,8 @@ func (m *mutant) asks(member string, kind history.Kind, refused string, call his
 	return op
 }
 
-// lost makes the outcome of a call unknown.
-func lost(op *history.Op) *history.Op {
+// unanswered makes the outcome of a call unknown.
+func unanswered(op *history.Op) *history.Op {
 	op.Outcome, op.Error, op.Revision, op.MemberID = history.Unknown, "context deadline exceeded", 0, 0
 	return op
 }
@@ -84,14 +84,14 @@ func plant(t *testing.T, dir, member, bucket string, records map[string][]byte) 
 	}
 }
 
-// planted is a run whose members' dbs are changed after they are written.
-type planted struct {
+// diskRecord is what is changed in dbs after they are written.
+type diskRecord struct {
 	on    string // members, with spaces between; "": all
 	where string // bucket
 	what  map[string][]byte
 }
 
-func plantAll(t *testing.T, dir string, m *mutant, list []planted) {
+func plantAll(t *testing.T, dir string, m *mutant, list []diskRecord) {
 	for _, p := range list {
 		for _, x := range m.Meta.Members {
 			if p.on == "" || strings.Contains(p.on, x.Name) {
@@ -101,10 +101,10 @@ func plantAll(t *testing.T, dir string, m *mutant, list []planted) {
 	}
 }
 
-func u64(n uint64) string { return string(binary.BigEndian.AppendUint64(nil, n)) }
+func bigEndian(n uint64) string { return string(binary.BigEndian.AppendUint64(nil, n)) }
 
-// proto makes a message of text fields and numbers.
-func proto(fields ...any) []byte {
+// message makes a message of text fields and numbers.
+func message(fields ...any) []byte {
 	var b []byte
 	for i := 0; i < len(fields); i += 2 {
 		n := uint64(fields[i].(int))

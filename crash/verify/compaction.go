@@ -139,18 +139,8 @@ func (x *compactions) base() int64 {
 // automatic says whether a member compacts by itself.
 func (x *compactions) automatic() bool {
 	for i := range x.t.run.Members {
-		args := x.t.run.Members[i].Args
-		for j, arg := range args {
-			name, value, ok := strings.Cut(strings.TrimLeft(arg, "-"), "=")
-			if name != "auto-compaction-retention" {
-				continue
-			}
-			if !ok && j+1 < len(args) {
-				value = args[j+1]
-			}
-			if value != "0" && value != "" {
-				return true
-			}
+		if value, ok := argument(x.t.run.Members[i].Args, "auto-compaction-retention"); ok && value != "0" && value != "" {
+			return true
 		}
 	}
 	return false

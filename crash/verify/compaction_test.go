@@ -23,7 +23,7 @@ var compactionMutants = map[string]func(m *mutant) want{
 		return want{check: "compaction", op: o.ID, rev: m.head() - 8, text: "though it is compacted"}
 	},
 	"read below what another read was refused for": func(m *mutant) want {
-		lost(m.asks("m1", history.KindCompact, "", history.Call{Revision: m.head() - 5}))
+		unanswered(m.asks("m1", history.KindCompact, "", history.Call{Revision: m.head() - 5}))
 		m.refuses(m.reads("m3", m.head()-8, false), compactedError)
 		o := m.reads("m2", m.head()-8, false)
 		return want{check: "compaction", op: o.ID, rev: m.head() - 8, text: "as compacted"}
@@ -34,11 +34,11 @@ var compactionMutants = map[string]func(m *mutant) want{
 	},
 	"refused as compacted before anyone asked": func(m *mutant) want {
 		o := m.refuses(m.reads("m1", m.head()-8, false), compactedError)
-		lost(m.asks("m1", history.KindCompact, "", history.Call{Revision: m.head() - 5}))
+		unanswered(m.asks("m1", history.KindCompact, "", history.Call{Revision: m.head() - 5}))
 		return want{check: "compaction", op: o.ID, text: "nobody had asked for a compaction above it", only: true}
 	},
 	"refused at the compacted revision itself": func(m *mutant) want {
-		lost(m.asks("m1", history.KindCompact, "", history.Call{Revision: m.head() - 8}))
+		unanswered(m.asks("m1", history.KindCompact, "", history.Call{Revision: m.head() - 8}))
 		o := m.refuses(m.reads("m1", m.head()-8, false), compactedError)
 		return want{check: "compaction", op: o.ID, text: "nobody had asked for a compaction above it", only: true}
 	},
@@ -141,7 +141,7 @@ var compactionCases = map[string]func(m *mutant) want{
 		return want{result: Pass}
 	},
 	"refused for a compaction of unknown outcome": func(m *mutant) want {
-		lost(m.asks("m1", history.KindCompact, "", history.Call{Revision: m.Meta.Base.Revision}))
+		unanswered(m.asks("m1", history.KindCompact, "", history.Call{Revision: m.Meta.Base.Revision}))
 		m.compact(m.Meta.Base.Revision)
 		m.refuses(m.reads("m2", m.Meta.Base.Revision-1, false), compactedError)
 		m.asks("m1", history.KindCompact, compactedError, history.Call{Revision: m.Meta.Base.Revision})

@@ -135,7 +135,7 @@ func (c *evidence) judgeStore(ctx context.Context, dir history.Dir) ([]Check, er
 		checks := none(Inconclusive, why)
 		checks = append(checks, c.judgeCompaction(nil, rt, t), c.judgeWatch(dir.Path(history.FileWatches), t, nil, why))
 		checks[1] = settle(checkOrder, &f, doubts{why}, fmt.Sprintf("%d findings against %d operations", f.total, len(c.ops.all)), "")
-		return append(checks, c.judgeLeases(nil), c.judgeLocks(nil)), nil
+		return append(checks, c.judgeLeases(nil), c.judgeLocks(nil), c.judgeAuth(t), c.judgeLiveness(t, rt)), nil
 	}
 	r, err := c.replay(ctx, dir, t, rt)
 	if err != nil {
@@ -148,6 +148,7 @@ func (c *evidence) judgeStore(ctx context.Context, dir history.Dir) ([]Check, er
 	return []Check{
 		durability, judgeOrder(r, rt), judgeReads(r), judgeTransactions(r), c.judgeCompaction(r, rt, t),
 		c.judgeWatch(dir.Path(history.FileWatches), t, r, ""), c.judgeLeases(r), c.judgeLocks(r),
+		c.judgeAuth(t), c.judgeLiveness(t, rt),
 	}, nil
 }
 
