@@ -34,8 +34,8 @@ type leaseCheck struct {
 	answers int   // answers about a lease that is there
 	stored  int   // leases on disks
 	again   int   // leases granted more than once, which are not judged
-	waited  int64 // ns: the longest that a lease that is not judged was left alone
-	lacked  int64 // ns: what that lease would have needed
+	waited  int64 // ns: the longest that a lease whose end is not judged was overdue
+	lacked  int64 // ns: what would have been needed
 }
 
 // leaseLife is what is known of one lease.
@@ -99,16 +99,24 @@ func (l *leaseCheck) settle() Check {
 	if l.revoked+l.ended+l.expired+l.f.total == 0 {
 		why := "no lease was revoked and none ended: there is nothing to judge"
 		if l.lacked > 0 {
-			why += fmt.Sprintf("; a lease that is not renewed has to be left alone by faults for %.1f s, and the longest was for %.1f s", seconds(l.lacked), seconds(l.waited))
+			why += "; " + l.tooShort()
 		}
 		d = append(d, why)
 	}
 	right := fmt.Sprintf("%d leases: %d revocations left nothing behind, %d ends took all keys at once and came no sooner than promised, %d were gone in time after their last renewal, %d answers about them are true, and %d records on members' disks",
 		len(l.ids), l.revoked, l.ended, l.expired, l.answers+l.gone, l.stored)
 	if l.expired == 0 {
-		right += "; that leases end in time was not seen"
+		right += "; that they end in time was not judged: " + l.tooShort()
 	}
 	return settle(checkLeases, &l.f, d, fmt.Sprintf("%d findings against %d leases", l.f.total, len(l.ids)), right)
+}
+
+// tooShort is what was needed to judge that leases end in time.
+func (l *leaseCheck) tooShort() string {
+	if l.lacked == 0 {
+		return "none was left to end by itself"
+	}
+	return fmt.Sprintf("a lease has to be overdue for %.1f s without a fault, and the longest was for %.1f s", seconds(l.lacked), seconds(l.waited))
 }
 
 func seconds(ns int64) float64 { return float64(ns) / float64(second) }

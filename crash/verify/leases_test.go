@@ -301,7 +301,7 @@ var leaseRuns = map[string]func(m *mutant) want{
 		m.grant(0x77, 2)
 		m.attach(0x77, "x1")
 		m.wait(4)
-		return want{check: "leases", result: Inconclusive, text: "has to be left alone by faults for 2"}
+		return want{check: "leases", result: Inconclusive, text: "has to be overdue for 19.0 s"}
 	},
 	"disturbed": func(m *mutant) want {
 		m.grant(0x77, 2)
@@ -310,7 +310,7 @@ var leaseRuns = map[string]func(m *mutant) want{
 			m.wait(10)
 			m.Events = append(m.Events, history.Event{Time: m.now, Kind: history.EventKilled, Member: "m1"}, history.Event{Time: m.now + second, Kind: history.EventServing, Member: "m1"})
 		}
-		return want{check: "leases", result: Inconclusive, text: "has to be left alone by faults for 2"}
+		return want{check: "leases", result: Inconclusive, text: "has to be overdue for 19.0 s"}
 	},
 	"no end mark": func(m *mutant) want {
 		m.grant(0x77, 60)

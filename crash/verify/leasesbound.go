@@ -15,21 +15,21 @@ func (l *leaseCheck) late(life *leaseLife) {
 	if life.ttl == 0 || len(life.grants) == 0 {
 		return
 	}
-	need := l.slack.bound(life.ttl, l.pending())
+	grace, patience := l.slack.grace(life.ttl), l.slack.patience(l.pending())
 	found := false
 	for _, proof := range l.proofs(life) {
 		from, last := l.renewed(life, proof)
 		if last == nil {
 			continue
 		}
-		alone := l.quiet.longest(from, proof.at-l.tl.slop)
-		if alone <= need {
+		over := l.quiet.overdue(from, proof.at-l.tl.slop, grace)
+		if over <= patience {
 			continue
 		}
 		found = true
 		l.f.add(rankOrder, proof.rev, func() Evidence {
-			e := l.t.aboutCall(fmt.Sprintf("lease %x of %d s was last renewed by %s and nothing disturbed the cluster for %.1f s after it, but %s; it had to be gone after %.1f s",
-				uint64(life.id), life.ttl, l.t.call(last), seconds(alone), proof.what, seconds(need)), last, proof.by...)
+			e := l.t.aboutCall(fmt.Sprintf("lease %x of %d s was last renewed by %s and then overdue for %.1f s in which nothing disturbed the cluster, but %s; it had to be gone after %.1f s",
+				uint64(life.id), life.ttl, l.t.call(last), seconds(over), proof.what, seconds(patience)), last, proof.by...)
 			e.Revision, e.Time, e.Keys = proof.rev, proof.at, proof.keys
 			return e
 		})
@@ -41,17 +41,16 @@ func (l *leaseCheck) late(life *leaseLife) {
 	if l.wasRevoked(life) != nil {
 		return
 	}
-	from, _ := l.renewed(life, leaseProof{at: math.MaxInt64})
-	alone := l.quiet.longest(from, l.tl.last)
-	switch {
-	case alone > need:
+	from, last := l.renewed(life, leaseProof{at: math.MaxInt64})
+	if last == nil {
+		return
+	}
+	over := l.quiet.overdue(from, l.tl.last, grace)
+	if over > patience {
 		l.expired++
-	case alone > l.waited:
-		l.waited, l.lacked = alone, need
+		return
 	}
-	if l.lacked == 0 {
-		l.lacked = need
-	}
+	l.waited, l.lacked = max(l.waited, over), patience
 }
 
 // pending is how many leases may be over at the same time: those that nobody

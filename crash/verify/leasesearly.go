@@ -117,7 +117,7 @@ func (l *leaseCheck) promise(life *leaseLife, before, sameLeader func(*callOp) b
 		}
 		end := c.invoke + c.TTL*second
 		if c.kind == history.KindLeaseKeepAlive && !sameLeader(c) {
-			if l.quiet.touched(c.invoke-settles, c.ret) {
+			if l.quiet.touched(c.invoke-staleFor, c.ret) {
 				continue
 			}
 			end -= l.slack.stale()

@@ -11,9 +11,12 @@ const (
 	// servesEvery is how long a cluster that serves may leave every client
 	// without a linearizable answer; what is longer counts as an outage.
 	servesEvery = 2 * second
-	// settles is how long an election may take to be seen in answers, and to be
-	// over once it is seen.
-	settles = 10 * second
+	// settles is how long an election or a fault may go before what tells of it,
+	// and how long it may go on after it.
+	settles = 3 * second
+	// staleFor is for how long before a keep-alive no fault may have been healed:
+	// who was frozen may still believe that it leads.
+	staleFor = 10 * second
 
 	second = int64(1_000_000_000)
 )
@@ -121,9 +124,9 @@ func (q *quiet) outages(h *ops) {
 	q.add(rets[len(rets)-1], 1<<62)
 }
 
-// longest is the longest time between two, in nanoseconds, in which nothing
-// disturbed the cluster.
-func (q *quiet) longest(from, to int64) (best int64) {
+// overdue is how long, between two times, nothing disturbed the cluster for longer
+// than a grace, in nanoseconds: after each disturbance the grace begins anew.
+func (q *quiet) overdue(from, to, grace int64) (sum int64) {
 	for _, s := range q.loud {
 		if s.to <= from {
 			continue
@@ -131,10 +134,10 @@ func (q *quiet) longest(from, to int64) (best int64) {
 		if s.from >= to {
 			break
 		}
-		best = max(best, s.from-from)
+		sum += max(0, s.from-from-grace)
 		from = s.to
 	}
-	return max(best, to-from, 0)
+	return sum + max(0, to-from-grace)
 }
 
 // touched says whether anything disturbed the cluster between two times.

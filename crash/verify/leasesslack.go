@@ -64,10 +64,15 @@ func electionTimeout(args []string) int64 {
 	return second // etcd's default
 }
 
-// bound is how long a lease may be there after its last renewal in a cluster that
-// nothing disturbs, of which others may be over at the same time.
-func (s leaseSlack) bound(ttl int64, others int) int64 {
-	return ttl*second + s.election + expiryTick + expiryTries*s.request + expirySpare + int64(others)*second/expiryRate
+// grace is how long a lease may be there after its last renewal, or after a new
+// leader took over, before the leader must begin to end it.
+func (s leaseSlack) grace(ttl int64) int64 { return ttl*second + s.election + expiryTick }
+
+// patience is how long ending it may take a cluster that nothing disturbs, of
+// which others may be over at the same time. It counts over all the times that
+// nothing disturbs: each of them begins with a leader that looks for what is over.
+func (s leaseSlack) patience(others int) int64 {
+	return expiryTries*s.request + expirySpare + int64(others)*second/expiryRate
 }
 
 // stale is how much sooner than promised a lease may end when the leader changed

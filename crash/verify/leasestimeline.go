@@ -67,7 +67,7 @@ func rising(list []instant, of func(instant) int64) []instant {
 }
 
 // precedes says that one client's time is surely before another's.
-func (t *timeline) precedes(a, b int64) bool { return a+t.slop < b }
+func (t *timeline) precedes(a, b int64) bool { return a < b-t.slop }
 
 // before is the newest revision that was known before a time.
 func (t *timeline) before(at int64) int64 {
