@@ -32,7 +32,7 @@ type leaseCheck struct {
 	gone    int   // answers that a lease is not there, which may be
 	expired int   // leases that were not renewed, for longer than the bound
 	answers int   // answers about a lease that is there
-	stored  int   // leases on disks
+	stored  int   // leases on disks that may be there
 	again   int   // leases granted more than once, which are not judged
 	waited  int64 // ns: the longest that a lease whose end is not judged was overdue
 	lacked  int64 // ns: what would have been needed
@@ -96,12 +96,8 @@ func (l *leaseCheck) settle() Check {
 	if l.r.h.truncated {
 		d = append(d, "the history ends early: operations are missing from it")
 	}
-	if l.revoked+l.ended+l.expired+l.f.total == 0 {
-		why := "no lease was revoked and none ended: there is nothing to judge"
-		if l.lacked > 0 {
-			why += "; " + l.tooShort()
-		}
-		d = append(d, why)
+	if l.revoked+l.ended+l.expired+l.gone+l.answers+l.stored+l.f.total == 0 {
+		d = append(d, "no lease was revoked, none ended, and nothing was told of one that is there: there is nothing to judge; "+l.tooShort())
 	}
 	right := fmt.Sprintf("%d leases: %d revocations left nothing behind, %d ends took all keys at once and came no sooner than promised, %d were gone in time after their last renewal, %d answers about them are true, and %d records on members' disks",
 		len(l.ids), l.revoked, l.ended, l.expired, l.answers+l.gone, l.stored)

@@ -99,7 +99,6 @@ func (l *leaseCheck) disks() {
 		has := make(map[int64]int64, len(shared.Leases))
 		for _, x := range shared.Leases {
 			has[x.ID] = x.TTL
-			l.stored++
 			if l.lives[x.ID] == nil {
 				l.ungranted(m, x.ID)
 			}
@@ -129,6 +128,8 @@ func (l *leaseCheck) onDisk(m *member, life *leaseLife, ttl int64, there bool) {
 		wrong(rankChanged, fmt.Sprintf("%s has lease %x on its disk with %d s, but it was granted for %d s", m.name, uint64(life.id), ttl, life.ttl))
 	case !there:
 		l.offDisk(m, life)
+	default:
+		l.stored++
 	}
 }
 
@@ -139,7 +140,7 @@ func (l *leaseCheck) offDisk(m *member, life *leaseLife) {
 		return
 	}
 	g := life.grants[0]
-	if !g.ok() || g.rev <= 0 || m.revision() <= g.rev || !l.tl.precedes(l.c.final.Time+copyMayTake, g.invoke+g.TTL*second) {
+	if !g.ok() || g.rev <= 0 || m.revision() <= g.rev || !l.tl.precedes(l.over()+copyMayTake, g.invoke+g.TTL*second) {
 		return
 	}
 	l.f.add(rankLost, m.revision(), func() Evidence {
@@ -147,6 +148,15 @@ func (l *leaseCheck) offDisk(m *member, life *leaseLife) {
 		e.Member, e.Revision = m.name, m.revision()
 		return e
 	})
+}
+
+// over is when the run's end state was told.
+func (l *leaseCheck) over() int64 {
+	end := max(l.c.final.Time, l.tl.last)
+	for i := range l.c.events {
+		end = max(end, l.c.events[i].Time)
+	}
+	return end
 }
 
 // ungranted judges a lease that the history does not know. Others may have
