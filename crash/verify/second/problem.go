@@ -78,6 +78,9 @@ func prepare(ops []history.Op, base Base) (p *problem, why string) {
 				return p, fmt.Sprintf("operation %d asks for nothing", o.ID)
 			}
 		case history.KindLock, history.KindUnlock, history.KindCampaign, history.KindProclaim, history.KindResign:
+			if len(base.Blind) > 0 {
+				continue
+			}
 			return p, fmt.Sprintf("operation %d is of a lock or an election, which write on their own", o.ID)
 		default:
 			continue
@@ -142,16 +145,9 @@ func (p *problem) step(a at, o *history.Op) (bool, at) {
 	}
 	next, said, err := s.Apply(o)
 	switch {
-	case o.Outcome != history.OK && err != nil:
-		return true, a
-	case o.Outcome != history.OK:
-	case err == model.ErrForgotten:
-		// Only the revision can be judged.
-		if o.Revision != s.Revision || writes(o) {
-			return o.Revision == s.Revision, a
-		}
-		return true, at{s, a.upTo}
-	case err != nil || said.Revision != o.Revision || !p.agrees(o, &said):
+	case err != nil && err != model.ErrForgotten:
+		return o.Outcome != history.OK, a
+	case o.Outcome == history.OK && (said.Revision != o.Revision || !p.agrees(o, &said)):
 		return false, a
 	}
 	if next.Revision == s.Revision {
@@ -163,9 +159,6 @@ func (p *problem) step(a at, o *history.Op) (bool, at) {
 // beyond says why an operation cannot be followed: it writes or compares keys of
 // which others are the writers.
 func (p *problem) beyond(o *history.Op) string {
-	if p.base.Prefix == "" {
-		return ""
-	}
 	why := ""
 	each(&history.Branches{Compares: o.Compares, Then: o.Then, Else: o.Else}, func(key, end string, reads bool) {
 		if !reads && !p.within(key, end) {
@@ -176,6 +169,11 @@ func (p *problem) beyond(o *history.Op) string {
 }
 
 func (p *problem) within(key, end string) bool {
+	for _, blind := range p.base.Blind {
+		if strings.HasPrefix(key, blind) || end != "" && key <= blind && (end == "\x00" || end > blind) {
+			return false
+		}
+	}
 	if p.base.Prefix == "" {
 		return true
 	}

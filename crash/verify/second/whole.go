@@ -43,7 +43,10 @@ type Base struct {
 	// Prefix is that of the keys whose every writer is in the history; answers
 	// of ranges beyond it are not compared. "": all keys.
 	Prefix string
-	// Foreign are the revisions that others wrote, outside of Prefix, in order.
+	// Blind are prefixes of keys within Prefix that are not followed, such as those
+	// of locks. With any, operations on locks and elections are left out.
+	Blind []string
+	// Foreign are the revisions that wrote nothing but keys that are not followed.
 	Foreign []int64
 	// Uncertainty is how far the clocks of the clients may be apart, nanoseconds.
 	Uncertainty int64

@@ -14,9 +14,13 @@ var (
 	ErrFuture        = errors.New("etcdserver: mvcc: required revision is a future revision")
 	ErrLeaseNotFound = errors.New("etcdserver: requested lease not found")
 	ErrLeaseExists   = errors.New("etcdserver: lease already exists")
-	// ErrForgotten is not etcd's: the model does not know that revision.
+	// ErrForgotten is not etcd's: the model does not know a revision that was read
+	// at. All else of the answer and of the store after it is right.
 	ErrForgotten = errors.New("the model does not know the revision asked for")
 )
+
+// Forgotten is the count of a range at a revision that the model does not know.
+const Forgotten = -1
 
 // Answer is what etcd answers an operation with.
 type Answer struct {
@@ -26,8 +30,8 @@ type Answer struct {
 	Call      *history.Call
 }
 
-// Apply runs an operation, gives its answer and the store after it. With an
-// error, one of etcd's refusals, the store stays as it was. Operations that have
+// Apply runs an operation, gives its answer and the store after it. With one
+// of etcd's refusals the store stays as it was. Operations that have
 // nothing to do with keys, leases or compaction are errors.
 func (s *State) Apply(op *history.Op) (*State, Answer, error) {
 	switch op.Kind {
@@ -108,10 +112,10 @@ func (s *State) write(op *history.Op) (*State, Answer, error) {
 		return s, Answer{Revision: s.Revision}, err
 	}
 	a := Answer{Results: t.run(path), Succeeded: path.held && op.Kind == history.KindTxn}
-	if t.forgot {
-		return s, a, ErrForgotten
-	}
 	next := t.done()
 	a.Revision = next.Revision
+	if t.forgot {
+		return next, a, ErrForgotten
+	}
 	return next, a, nil
 }

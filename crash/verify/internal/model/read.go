@@ -15,7 +15,7 @@ func (t *tx) read(r *history.Request) history.Result {
 		old := t.s.At(r.Revision)
 		if old == nil {
 			t.forgot = true
-			return history.Result{}
+			return history.Result{Count: Forgotten}
 		}
 		kvs = old.kvs
 	}
