@@ -18,6 +18,10 @@ const roomForRun = 64 << 20
 // operations and what a dozen watchers are told of them.
 const roomPerSecond = 1 << 20
 
+// mostData is what the copies of three members' logs and dbs come to after a long
+// run, in bytes: etcd keeps five segments of 64 MiB.
+const mostData = 1200 << 20
+
 // CheckDir says what keeps run directories from being made in dir, which it
 // makes: better before a lab is made for a run than after. The run's load is to
 // last for so long; 0 is a short run.
@@ -32,7 +36,8 @@ func CheckDir(dir string, duration time.Duration) error {
 	if err := unix.Statfs(dir, &fs); err != nil {
 		return fmt.Errorf("look for room in %s: %w; choose another with --run-dir", dir, err)
 	}
-	need := uint64(roomForRun + roomPerSecond*duration.Seconds())
+	load := uint64(roomPerSecond * duration.Seconds())
+	need := roomForRun + load + min(load, mostData)
 	if free := fs.Bavail * uint64(fs.Bsize); free < need {
 		return &lab.EnvironmentError{
 			Check: "room for the run in " + dir, Found: fmt.Sprintf("%d MiB free", free>>20), Needed: fmt.Sprintf("%d MiB", need>>20),
