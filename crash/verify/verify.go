@@ -116,13 +116,14 @@ func (c *evidence) judgeStore(ctx context.Context, dir history.Dir) ([]Check, er
 	none := func(v Result, why string) []Check {
 		return []Check{{Name: checkDurability, Verdict: v, Detail: why}, {Name: checkOrder, Verdict: v, Detail: why}}
 	}
+	t := &teller{run: c.run, events: c.events, h: c.ops, keys: c.keys, end: prefixEnd(c.run.Prefix)}
+	watches := dir.Path(history.FileWatches)
 	switch {
 	case c.opsErr != nil:
-		return none(Error, "the history cannot be read: "+c.opsErr.Error()), nil
+		return append(none(Error, "the history cannot be read: "+c.opsErr.Error()), c.judgeWatch(watches, t, nil, "the history cannot be read")), nil
 	case c.ops.malformed != "":
-		return none(Error, "the history contradicts itself: "+c.ops.malformed), nil
+		return append(none(Error, "the history contradicts itself: "+c.ops.malformed), c.judgeWatch(watches, t, nil, "the history contradicts itself")), nil
 	}
-	t := &teller{run: c.run, events: c.events, h: c.ops, keys: c.keys, end: prefixEnd(c.run.Prefix)}
 	rt := newRealtime(c.ops, c.run.Base.Revision, c.run.ClockUncertainty)
 	if c.cluster.ref == nil {
 		why := "no member's store can be read"
@@ -133,7 +134,7 @@ func (c *evidence) judgeStore(ctx context.Context, dir history.Dir) ([]Check, er
 		var f findings
 		rt.judge(c.ops, t, &f)
 		checks := none(Inconclusive, why)
-		checks = append(checks, c.judgeCompaction(nil, rt, t), c.judgeWatch(dir.Path(history.FileWatches), t, nil, why))
+		checks = append(checks, c.judgeCompaction(nil, rt, t), c.judgeWatch(watches, t, nil, why))
 		checks[1] = settle(checkOrder, &f, doubts{why}, fmt.Sprintf("%d findings against %d operations", f.total, len(c.ops.all)), "")
 		return append(checks, c.judgeLeases(nil), c.judgeLocks(nil), c.judgeAuth(t), c.judgeLiveness(t, rt)), nil
 	}
@@ -147,7 +148,7 @@ func (c *evidence) judgeStore(ctx context.Context, dir history.Dir) ([]Check, er
 	}
 	return []Check{
 		durability, judgeOrder(r, rt), judgeReads(r), judgeTransactions(r), c.judgeCompaction(r, rt, t),
-		c.judgeWatch(dir.Path(history.FileWatches), t, r, ""), c.judgeLeases(r), c.judgeLocks(r),
+		c.judgeWatch(watches, t, r, ""), c.judgeLeases(r), c.judgeLocks(r),
 		c.judgeAuth(t), c.judgeLiveness(t, rt),
 	}, nil
 }

@@ -110,7 +110,7 @@ func (j *watchJudge) early(w *watch, rec *history.WatchRecord, rev int64, evs []
 // fromNow judges the first event of a watch from now on that is not above the
 // revision at which the server agreed: it must not be of before the request.
 func (j *watchJudge) fromNow(w *watch, rec *history.WatchRecord, rev int64, evs []history.WatchEvent) {
-	if w.agreed == 0 || rev >= w.agreed {
+	if j.r == nil || w.agreed == 0 || rev >= w.agreed {
 		return // a watch that is resumed before its first event begins at that revision
 	}
 	by := j.responder(w)
@@ -208,7 +208,9 @@ func (j *watchJudge) evidence(w *watch, at, rev int64, key, format string, args 
 		e.Keys = []string{key}
 	}
 	if n := j.chron.writer(rev); n >= 0 {
-		e.Operation = uint64(j.t.h.all[n].id)
+		o := &j.t.h.all[n]
+		e.Operation = uint64(o.id)
+		return j.t.story(e, o)
 	}
 	return e
 }
