@@ -1,20 +1,15 @@
 package traffic
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/etcdlab/etcdlab/crash/history"
-	"github.com/etcdlab/etcdlab/images/imagetest"
-	"github.com/etcdlab/etcdlab/internal/freeport"
 )
 
 // memory is a sink that keeps everything.
@@ -37,31 +32,8 @@ func (m *memory) Append(op *history.Op) error {
 // startEtcd runs a real etcd on loopback and gives its client URL.
 func startEtcd(t *testing.T) (url string, process *os.Process) {
 	t.Helper()
-	img := imagetest.Etcd(t, "")
-	url = "http://" + freeport.Address(t)
-	peer := "http://" + freeport.Address(t)
-	cmd := exec.Command(img.Binaries["etcd"], "--name=t", "--data-dir="+filepath.Join(t.TempDir(), "data"),
-		"--listen-client-urls="+url, "--advertise-client-urls="+url, "--listen-peer-urls="+peer,
-		"--initial-advertise-peer-urls="+peer, "--initial-cluster=t="+peer,
-		"--heartbeat-interval=10", "--election-timeout=100", "--log-level=error")
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
-	c, err := Dial(url, nil, 1)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	for {
-		if _, err := c.Get(ctx, "x"); err == nil {
-			return url, cmd.Process
-		} else if ctx.Err() != nil {
-			t.Fatal("etcd does not serve:", err)
-		}
-	}
+	eps, commands := startCluster(t, "", 1)
+	return eps[0].URL, commands[0].Process
 }
 
 func options(url string, sink Sink) Options {
