@@ -163,6 +163,7 @@ func (c *realCluster) final(run *history.Run) *history.Final {
 		}
 		_ = m.cmd.Process.Signal(syscall.SIGCONT)
 	}
+	final.Time = clock.Now()
 	return final
 }
 

@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -23,22 +24,26 @@ func recordRun(t *testing.T, p traffic.Profile, acked int64) string {
 	for _, m := range run.Members {
 		endpoints = append(endpoints, traffic.Endpoint{Member: m.Name, URL: m.ClientURL})
 	}
+	seen := &seen{sink: ops}
 	load, err := traffic.Start(context.Background(), traffic.Options{
-		RunID: run.ID, Prefix: run.Prefix, Endpoints: endpoints, Profile: p, Seed: 1, Sink: ops, Watches: watches, Base: run.Base.Revision,
+		RunID: run.ID, Prefix: run.Prefix, Endpoints: endpoints, Profile: p, Seed: 1, Sink: seen, Watches: watches, Base: run.Base.Revision,
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	until := func(n int64) {
-		for deadline := time.Now().Add(3 * time.Minute); load.Acked() < n; time.Sleep(5 * time.Millisecond) {
+	until := func(done func() bool) {
+		for deadline := time.Now().Add(4 * time.Minute); !done(); time.Sleep(5 * time.Millisecond) {
 			if time.Now().After(deadline) {
-				t.Fatalf("only %d of %d operations were acknowledged", load.Acked(), n)
+				t.Fatalf("%d operations were acknowledged, up to revision %d, compacted at %d", load.Acked(), seen.newest.Load(), seen.compacted.Load())
 			}
 		}
 	}
-	until(acked / 2)
+	until(func() bool { return load.Acked() >= acked/2 })
 	c.crashRound(c.members[:1])
-	until(acked)
+	// Some of the history is to be on either side of the compaction.
+	until(func() bool {
+		return load.Acked() >= acked && seen.compacted.Load() > run.Base.Revision+500 && seen.newest.Load() > seen.compacted.Load()+700
+	})
 	if err := load.Stop(); err != nil {
 		t.Fatal(err)
 	}
@@ -53,6 +58,22 @@ func recordRun(t *testing.T, p traffic.Profile, acked int64) string {
 		t.Fatal(err)
 	}
 	return c.dir
+}
+
+// seen notes how far the run is.
+type seen struct {
+	sink              traffic.Sink
+	newest, compacted atomic.Int64
+}
+
+func (s *seen) Append(op *history.Op) error {
+	if op.Outcome == history.OK {
+		s.newest.Store(max(s.newest.Load(), op.Revision))
+		if op.Kind == history.KindCompact {
+			s.compacted.Store(max(s.compacted.Load(), op.Call.Revision))
+		}
+	}
+	return s.sink.Append(op)
 }
 
 func logFile[W any](t *testing.T, dir, name string, begin func(io.Writer) (W, error)) W {
@@ -75,7 +96,7 @@ func everything(t *testing.T) traffic.Profile {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.CompactEvery, p.CompactBehind, p.LeaseTTLs, p.Keys = time.Second, 1000, []int{1}, 100
+	p.CompactEvery, p.CompactBehind, p.LeaseTTLs, p.Keys = 4*time.Second, 100, []int{1}, 100
 	p.Sizes = slices.DeleteFunc(p.Sizes, func(s traffic.Size) bool { return s.Bytes > 32<<10 })
 	return p
 }
