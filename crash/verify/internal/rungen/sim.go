@@ -33,7 +33,7 @@ type Options struct {
 	Leases   int   // of a hundred operations, how many concern leases
 	Compact  int   // of a thousand operations, how many compact
 	Watches  int   // of clients, each of another kind
-	Restarts int   // of single members
+	Restarts int   // of single members: so many of as many moments as there are operations
 	Skew     int64 // how far clients' clocks are apart, nanoseconds
 }
 
