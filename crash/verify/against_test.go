@@ -26,7 +26,7 @@ func BenchmarkAgainstPorcupine(b *testing.B) {
 }
 
 func against(b *testing.B, o rungen.Options) {
-	const patience = 20 * time.Second
+	const patience = 30 * time.Second
 	run := rungen.Simulate(o)
 	dir := filepath.Join(b.TempDir(), "run")
 	if err := run.Write(dir); err != nil {
@@ -34,25 +34,26 @@ func against(b *testing.B, o rungen.Options) {
 	}
 	base := opinion.Base{Revision: run.Meta.Base.Revision, Prefix: run.Meta.Prefix}
 	oneCore(b)
+	judge(b, dir, nil) // once beforehand: the files are in the page cache then
 	var ours, theirs time.Duration
 	var said opinion.Result
 	for b.Loop() {
-		runtime.GC() // what the other left behind
-		began := time.Now()
+		runtime.GC()        // what the other left behind
+		began := cpuTime(b) // other work on the machine stretches the clock's
 		if v := judge(b, dir, nil); storeVerdict(v) != Pass {
 			b.Fatal(show(v))
 		}
-		ours += time.Since(began)
-		began = time.Now()
+		ours += cpuTime(b) - began
+		began = cpuTime(b)
 		said = opinion.Whole(run.Ops, base, patience)
-		theirs += time.Since(began)
+		theirs += cpuTime(b) - began
 		if said.Answer == opinion.NotLinearizable {
 			b.Fatalf("%+v", said)
 		}
 	}
 	b.ReportMetric(0, "ns/op") // of both together it says nothing
-	b.ReportMetric(ours.Seconds()*1e3/float64(b.N), "judge-ms")
-	b.ReportMetric(theirs.Seconds()*1e3/float64(b.N), "porcupine-ms")
+	b.ReportMetric(ours.Seconds()*1e3/float64(b.N), "judge-cpu-ms")
+	b.ReportMetric(theirs.Seconds()*1e3/float64(b.N), "porcupine-cpu-ms")
 	b.ReportMetric(float64(theirs)/float64(ours), "times-faster")
 	b.ReportMetric(float64(said.Unknown), "unknown-outcomes")
 	if said.Answer == opinion.Unaffordable {
