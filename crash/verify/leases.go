@@ -73,7 +73,7 @@ func (c *evidence) judgeLeases(r *replay) Check {
 	if r == nil {
 		return Check{Name: checkLeases, Verdict: Inconclusive, Detail: "no store can be read: what became of the keys attached to leases is not known"}
 	}
-	l := &leaseCheck{c: c, r: r, t: r.t, tl: newTimeline(r), slack: newLeaseSlack(c.run), lives: make(map[int64]*leaseLife)}
+	l := &leaseCheck{c: c, r: r, t: r.t, tl: r.timeline(), slack: newLeaseSlack(c.run), lives: make(map[int64]*leaseLife)}
 	l.quiet = c.newQuiet(l.tl)
 	l.collect()
 	for _, id := range l.ids {

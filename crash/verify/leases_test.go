@@ -75,6 +75,13 @@ func (m *mutant) revoke(outcome history.Outcome, id, rev int64) *history.Op {
 	return m.call(history.KindLeaseRevoke, outcome, rev, history.Call{Lease: id})
 }
 
+// stored puts leases on every member's disk.
+func (m *mutant) stored(leases map[int64]int64) {
+	for _, x := range m.Members {
+		x.Leases = leases
+	}
+}
+
 // past is enough time to judge that a lease of a few seconds had to be gone.
 const past = 50
 
@@ -295,6 +302,61 @@ var leaseRuns = map[string]func(m *mutant) want{
 		o := m.ttl(0x77, 18, 20, m.key("x1"))
 		m.wait(1)
 		return want{check: "leases", op: o.ID, text: "and not /etcdlab/../x2", only: true}
+	},
+
+	"on disk": func(m *mutant) want {
+		m.grant(0x77, 600)
+		m.attach(0x77, "x1")
+		m.attach(0, "x2")
+		m.stored(map[int64]int64{0x77: 600})
+		return want{result: Pass}
+	},
+	"on disk after its revocation": func(m *mutant) want {
+		m.grant(0x77, 600)
+		m.revoke(history.OK, 0x77, m.head())
+		m.attach(0, "x2")
+		m.stored(map[int64]int64{0x77: 600})
+		return want{check: "leases", member: "m2", text: "on its disk at revision", only: true}
+	},
+	"on disk after its end": func(m *mutant) want {
+		m.grant(0x77, 2)
+		m.attach(0x77, "x1")
+		m.wait(3)
+		m.gone("x1")
+		m.wait(1)
+		m.stored(map[int64]int64{0x77: 2})
+		return want{check: "leases", member: "m3", text: "deleted its keys as its end does", only: true}
+	},
+	"on disk with another TTL": func(m *mutant) want {
+		m.grant(0x77, 600)
+		m.stored(map[int64]int64{0x77: 60})
+		return want{check: "leases", member: "m1", text: "it was granted for 600 s", only: true}
+	},
+	"on disk beyond its time": func(m *mutant) want {
+		m.grant(0x77, 2)
+		m.wait(past)
+		m.attach(0, "x2")
+		m.stored(map[int64]int64{0x77: 2})
+		return want{check: "leases", text: "still has it on its disk", only: true}
+	},
+	"not on disk": func(m *mutant) want {
+		m.grant(0x77, 600)
+		m.attach(0, "x2")
+		return want{check: "leases", member: "m1", text: "has no lease 77 on its disk", only: true}
+	},
+	"granted to nobody": func(m *mutant) want {
+		*m = mutant{Run: rungen.Simulate(rungen.Options{Seed: 7, Ops: 200}), t: m.t}
+		for _, o := range m.Ops {
+			m.now = max(m.now, o.Return, o.Invoke)
+		}
+		m.grant(0x77, 600)
+		m.stored(map[int64]int64{0x77: 600, 0x99: 600})
+		return want{check: "leases", member: "m1", text: "lease 99 on its disk, which nobody asked for", only: true}
+	},
+	"granted to others": func(m *mutant) want {
+		m.grant(0x77, 600)
+		m.stored(map[int64]int64{0x77: 600, 0x99: 600})
+		return want{result: Pass}
 	},
 
 	"too short": func(m *mutant) want {

@@ -23,6 +23,14 @@ type timeline struct {
 	last  int64 // the last return of an acknowledged operation
 }
 
+// timeline is made when it is first asked for: most runs need none.
+func (r *replay) timeline() *timeline {
+	if r.times == nil {
+		r.times = newTimeline(r)
+	}
+	return r.times
+}
+
 func newTimeline(r *replay) *timeline {
 	t := &timeline{terms: r.h.terms, slop: r.t.run.ClockUncertainty, base: r.base}
 	head := r.ref.revision()

@@ -36,8 +36,8 @@ type lockCheck struct {
 type contest struct {
 	name     string
 	election bool
-	seats    []seat // in order of create
-	latest   []int64
+	seats    []seat  // in order of create
+	latest   []int64 // of the seats up to each, the latest end
 	leaders  []*callOp
 }
 
@@ -69,7 +69,7 @@ func (c *evidence) judgeLocks(r *replay) Check {
 		return Check{Name: checkLocks, Verdict: Inconclusive, Detail: "no store can be read: who held the locks is not known"}
 	}
 	l := &lockCheck{
-		r: r, t: r.t, tl: newTimeline(r), names: make(map[string]*contest), owners: make(map[string]*ownerOps), tenures: r.tenures(),
+		r: r, t: r.t, tl: r.timeline(), names: make(map[string]*contest), owners: make(map[string]*ownerOps), tenures: r.tenures(),
 		swept: r.sweeps(),
 	}
 	l.collect()
@@ -215,15 +215,12 @@ func (n *contest) seat(key uint32, create int64) *seat {
 // older finds the first that began before a revision and was there after another.
 func (n *contest) older(create, at int64) *seat {
 	i, _ := slices.BinarySearchFunc(n.seats, create, func(s seat, c int64) int { return cmp.Compare(s.create, c) })
-	if i == 0 || n.latest[i-1] <= at {
+	// The first that raised the latest end beyond at is the first that was there.
+	j, _ := slices.BinarySearch(n.latest[:i], at+1)
+	if j == i {
 		return nil
 	}
-	for j := range n.seats[:i] {
-		if n.seats[j].to > at {
-			return &n.seats[j]
-		}
-	}
-	return nil
+	return &n.seats[j]
 }
 
 // at is the holder at a revision; nil: nobody.

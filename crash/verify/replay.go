@@ -31,6 +31,7 @@ type replay struct {
 	base      int64 // revisions up to it are not the run's
 	compacted int64
 	floor     []int64 // by op: the newest revision acknowledged before its invoke
+	times     *timeline
 	deletes   *pendingDeletes
 	asked     map[uint32]struct{ foreign, known bool } // what the logs say of a key
 

@@ -1,0 +1,216 @@
+package verify
+
+import (
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"github.com/etcdlab/etcdlab/crash/history"
+	"github.com/etcdlab/etcdlab/crash/traffic"
+)
+
+// planted is what a test changes in the recorded run of a real etcd.
+type planted struct {
+	t      *testing.T
+	run    *history.Run
+	ops    []history.Op
+	events []history.Event
+}
+
+// some finds an operation in the last third, whose leader is known.
+func (p *planted) some(what string, want func(*history.Op) bool) *history.Op {
+	p.t.Helper()
+	for i := len(p.ops) * 2 / 3; i < len(p.ops); i++ {
+		if o := &p.ops[i]; o.Outcome == history.OK && want(o) {
+			return o
+		}
+	}
+	p.t.Fatalf("the run has no %s", what)
+	return nil
+}
+
+func (p *planted) count(kind history.Kind, lease int64) (n int) {
+	for i := range p.ops {
+		if o := &p.ops[i]; o.Kind == kind && o.Call.Lease == lease {
+			n++
+		}
+	}
+	return n
+}
+
+func (p *planted) attached(lease int64) (n int) {
+	for i := range p.ops {
+		o := &p.ops[i]
+		if o.Outcome != history.OK {
+			continue
+		}
+		for _, r := range o.Then {
+			if r.Verb == history.Put && r.Lease == lease {
+				n++
+			}
+		}
+	}
+	return n
+}
+
+// inRealRuns are violations planted in what a real etcd answered.
+var inRealRuns = map[string]func(p *planted) want{
+	"a lease that had longer to live": func(p *planted) want {
+		o := p.some("lease that ended with its keys", func(o *history.Op) bool {
+			return o.Kind == history.KindLeaseGrant && p.count(history.KindLeaseRevoke, o.Call.Lease) == 0 && p.attached(o.Call.Lease) > 3 &&
+				p.count(history.KindLeaseKeepAlive, o.Call.Lease) == 0
+		})
+		o.Call.TTL = 600
+		return want{check: "leases", op: o.ID, text: "nobody revoked it"}
+	},
+	"a lease that is not there": func(p *planted) want {
+		o := p.some("question about a lease just granted", func(o *history.Op) bool {
+			return o.Kind == history.KindLeaseTTL && o.Call.Granted > 1 && o.Call.TTL >= 1
+		})
+		o.Call.TTL, o.Call.Granted, o.Call.List = -1, 0, nil
+		return want{check: "leases", op: o.ID, text: "says that there is no lease"}
+	},
+	"keys that outlive a revocation": func(p *planted) want {
+		o := p.some("question about a lease with keys", func(o *history.Op) bool {
+			return o.Kind == history.KindLeaseTTL && len(o.Call.List) > 1 && p.count(history.KindLeaseRevoke, o.Call.Lease) == 0
+		})
+		o.Kind, o.Call = history.KindLeaseRevoke, &history.Call{Lease: o.Call.Lease}
+		return want{check: "leases", op: o.ID, text: "being attached to it still"}
+	},
+	"a key that is not attached": func(p *planted) want {
+		o := p.some("question about a lease with keys", func(o *history.Op) bool { return o.Kind == history.KindLeaseTTL && len(o.Call.List) > 0 })
+		o.Call.List = append(o.Call.List, p.run.Prefix+"zzz")
+		return want{check: "leases", op: o.ID, text: "was not attached to it"}
+	},
+	"leases that live thirty times too long": func(p *planted) want {
+		slow := func(at *int64) { *at = p.run.Start + (*at-p.run.Start)*30 }
+		for i := range p.ops {
+			slow(&p.ops[i].Invoke)
+			slow(&p.ops[i].Return)
+		}
+		for i := range p.events {
+			slow(&p.events[i].Time)
+		}
+		return want{check: "leases", text: "overdue for"}
+	},
+	"a lock held by two": func(p *planted) want {
+		o := p.some("lock that was waited for", func(o *history.Op) bool { return o.Kind == history.KindLock && o.Revision > o.Call.Revision })
+		o.Revision = o.Call.Revision
+		return want{check: "locks", op: o.ID, text: "has two holders"}
+	},
+	"an election won by two": func(p *planted) want {
+		o := p.some("campaign that was waited for", func(o *history.Op) bool { return o.Kind == history.KindCampaign && o.Revision > o.Call.Revision+1 })
+		o.Revision = o.Call.Revision
+		return want{check: "locks", op: o.ID, text: "has two holders"}
+	},
+	"another who leads": func(p *planted) want {
+		o := p.some("leader", func(o *history.Op) bool { return o.Kind == history.KindLeader && o.Call.Key != "" })
+		o.Call.Key = o.Call.Name + "/77"
+		return want{check: "locks", op: o.ID, text: "the oldest key"}
+	},
+	"a lock let go and still there": func(p *planted) want {
+		o := p.some("unlock", func(o *history.Op) bool { return o.Kind == history.KindUnlock && o.Call.Revision < o.Revision-1 })
+		o.Revision = o.Call.Revision
+		return want{check: "locks", op: o.ID}
+	},
+	"a lock that nobody asked for": func(p *planted) want {
+		o := p.some("lock", func(o *history.Op) bool { return o.Kind == history.KindLock })
+		id, rev := o.ID, o.Call.Revision
+		p.ops = slices.DeleteFunc(p.ops, func(x history.Op) bool { return x.ID == id })
+		return want{check: "locks", rev: rev, text: "nobody asked for"}
+	},
+	"a proclamation of something else": func(p *planted) want {
+		o := p.some("proclamation", func(o *history.Op) bool { return o.Kind == history.KindProclaim })
+		o.Call.Value += "!"
+		return want{check: "locks", op: o.ID, text: "which holds"}
+	},
+}
+
+func TestPlantedLeasesAndLocks(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it runs a real etcd")
+	}
+	dir := recordRun(t, traffic.Profile{
+		Name: "leases-and-locks",
+		Mix: map[string]int{
+			"put-lease": 40, "put": 10, "get": 15, "lease-grant": 12, "lease-keep-alive": 5, "lease-revoke": 2, "lease-ttl": 20,
+			"lock": 8, "election": 8, "leader": 8,
+		},
+		PerMember: 5, Keys: 200, LeaseTTLs: []int{1, 2, 5}, Leases: 48,
+	}, 9000)
+	v := judge(t, dir, child(t))
+	for _, name := range []string{"leases", "locks"} {
+		if check(v, name).Verdict != Pass {
+			t.Fatalf("a real etcd does not pass\n%s", show(v))
+		}
+		t.Log(check(v, name).Detail)
+	}
+	for name, plant := range inRealRuns {
+		t.Run(name, func(t *testing.T) {
+			p := readPlanted(t, dir)
+			w := plant(p)
+			to := p.write(dir)
+			w.test(t, judge(t, to, child(t)))
+		})
+	}
+}
+
+func readPlanted(t *testing.T, dir string) *planted {
+	p := &planted{t: t}
+	var err error
+	if p.run, err = history.ReadRun(dir); err != nil {
+		t.Fatal(err)
+	}
+	if p.events, err = history.ReadEvents(dir); err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.Open(filepath.Join(dir, history.FileOps))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	r, err := history.NewReader(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for {
+		var o history.Op
+		if err := r.Next(&o); errors.Is(err, io.EOF) {
+			return p
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		p.ops = append(p.ops, o)
+	}
+}
+
+// write makes a copy of the run with what was planted.
+func (p *planted) write(dir string) string {
+	to := filepath.Join(p.t.TempDir(), "run")
+	if err := os.CopyFS(to, os.DirFS(dir)); err != nil {
+		p.t.Fatal(err)
+	}
+	ops := logFile(p.t, to, history.FileOps, history.NewWriter)
+	for i := range p.ops {
+		if err := ops.Append(&p.ops[i]); err != nil {
+			p.t.Fatal(err)
+		}
+	}
+	if err := ops.Close(); err != nil {
+		p.t.Fatal(err)
+	}
+	f, err := os.Create(filepath.Join(to, history.FileEvents))
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	defer f.Close()
+	for i := range p.events {
+		if err := history.AppendEvent(f, &p.events[i]); err != nil {
+			p.t.Fatal(err)
+		}
+	}
+	return to
+}
