@@ -106,6 +106,10 @@ func (l *leaseCheck) excused(life *leaseLife, at int64) bool {
 	return slices.ContainsFunc(life.revokes, func(c *callOp) bool { return !c.denied && !l.tl.precedes(at, c.invoke) })
 }
 
+// drift is how much faster a member's clock may go than a client's, for a TTL in
+// seconds.
+func drift(ttl int64) int64 { return ttl*second/100 + second/20 }
+
 // promise is the acknowledged grant or keep-alive that lets a lease live longest,
 // of those that a condition is true of, and until when it must. A grant is in
 // raft's log, so every later leader starts its time anew; a keep-alive is told to
@@ -115,7 +119,7 @@ func (l *leaseCheck) promise(life *leaseLife, before, sameLeader func(*callOp) b
 		if !c.ok() || c.TTL <= 0 || !before(c) {
 			continue
 		}
-		end := c.invoke + c.TTL*second
+		end := c.invoke + c.TTL*second - drift(c.TTL)
 		if c.kind == history.KindLeaseKeepAlive && !sameLeader(c) {
 			if l.quiet.touched(c.invoke-staleFor, c.ret) {
 				continue

@@ -170,12 +170,15 @@ func (l *lockCheck) seats() {
 		}
 		key := l.t.keys.names[g.Key]
 		p, live := open[g.Key]
+		if live && l.unseen(g) {
+			live = false // it may have been deleted and made again since
+		}
 		switch {
 		case g.Is(datadir.Tombstone):
 			if live {
 				p.n.seats[p.at].to, p.n.seats[p.at].deleted = g.Main, true
-				delete(open, g.Key)
 			}
+			delete(open, g.Key)
 		case live:
 			l.again(&p.n.seats[p.at], g)
 		default:
@@ -199,6 +202,16 @@ func (l *lockCheck) seats() {
 		}
 	}
 	slices.SortFunc(l.order, func(a, b *contest) int { return strings.Compare(a.name, b.name) })
+}
+
+// unseen says whether revisions before a record of a key, and after the record
+// before it, are not known.
+func (l *lockCheck) unseen(g *datadir.Revision) bool {
+	if len(l.r.chron.gaps) == 0 {
+		return false
+	}
+	before, ok := l.r.chron.last(g.Key, g.Main-1)
+	return ok && slices.ContainsFunc(l.r.chron.gaps, func(x span) bool { return x.to > before.Main && x.from < g.Main })
 }
 
 // seat finds the one of a key that began at a revision.

@@ -217,6 +217,9 @@ func (l *lockCheck) made(n *contest, g *datadir.Revision) {
 	if g.Main <= l.r.compacted && !l.r.chron.told {
 		return // it may have been put again since
 	}
+	if gaps := l.r.chron.gaps; len(gaps) > 0 && gaps[0].from < g.Main {
+		return // what is missing may have made it
+	}
 	if g.Create != g.Main || g.Version != 1 {
 		l.numbers(g, g.Main, 1)
 	}

@@ -13,8 +13,13 @@ import (
 // wanted it, and went because somebody let go or because its lease ended.
 func (l *lockCheck) owned(n *contest) {
 	seen := make(map[uint32]int)
+	last := make(map[uint32]int64) // a gap makes two seats of one
 	for i := range n.seats {
 		s := &n.seats[i]
+		if last[s.key] == s.create {
+			continue
+		}
+		last[s.key] = s.create
 		g := l.record(s.key, s.create)
 		if g == nil {
 			continue // below what is known
@@ -91,6 +96,9 @@ func (l *lockCheck) letGo(s *seat) bool {
 		if slices.ContainsFunc(o.wants, func(c *callOp) bool { return !c.ok() && !l.tl.precedes(shown, c.invoke) }) {
 			return true
 		}
+	}
+	if gaps := l.r.chron.gaps; len(gaps) > 0 && gaps[0].from < s.to {
+		return true // what is missing may have attached more keys to its lease
 	}
 	attached, died := l.tenures[s.lease], 0
 	for _, a := range attached {
