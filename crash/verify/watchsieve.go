@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"slices"
 	"sort"
 
 	"github.com/etcdlab/etcdlab/crash/verify/datadir"
@@ -46,6 +47,10 @@ type sieves struct {
 	size  int
 }
 
+// narrow intervals are joined of their keys' records: sorting a few is less than
+// looking at all.
+const narrow = 32
+
 // maxSieves bounds the positions that are kept, of 4 bytes each.
 const maxSieves = 16 << 20
 
@@ -78,7 +83,14 @@ func (s *sieves) of(key, end string) sieve {
 		to = uint32(sort.Search(len(number), func(i int) bool { return names[number[i]] >= end }))
 	}
 	out := sieve{recs: s.chron.recs, all: from <= 1 && int(to) == len(number)}
-	if !out.all {
+	switch {
+	case out.all || from >= to:
+	case to-from <= narrow:
+		for k := from; k < to; k++ {
+			out.list = append(out.list, s.chron.history(number[k])...)
+		}
+		slices.Sort(out.list)
+	default:
 		for i := range out.recs {
 			if k := s.state.rank[out.recs[i].Key]; k >= from && k < to {
 				out.list = append(out.list, uint32(i))
