@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -138,10 +139,16 @@ func TestDifferential(t *testing.T) {
 		got, err := e.do(t, op)
 		switch {
 		case err == nil && wrong == nil:
+			if v := os.Getenv("ETCDLAB_ETCD"); strings.HasPrefix(v, "v3.5.") || strings.HasPrefix(v, "v3.6.") {
+				leaseless(op, got)
+				leaseless(op, want)
+			}
 			if d := cmp.Diff(want, got, cmpopts.EquateEmpty()); d != "" {
 				t.Fatalf("operation %d, %+v: the model says - and etcd +\n%s", id, op, d)
 			}
 			kinds[fmt.Sprint("kind ", op.Kind)]++
+		case err != nil && wrong != nil && strings.HasPrefix(os.Getenv("ETCDLAB_ETCD"), "v3.5."):
+			kinds["refused"]++ // of two reasons it gives another: puts are looked at before ranges
 		case err == nil || wrong == nil || status.Convert(err).Message() != wrong.Error():
 			t.Fatalf("operation %d, %+v: the model's error is %v, etcd's %v", id, op, wrong, err)
 		default:
@@ -152,6 +159,30 @@ func TestDifferential(t *testing.T) {
 	t.Log(kinds, "revision", s.Revision)
 	s = expiry(t, e, s)
 	keptRecords(t, e, s)
+}
+
+// leaseless drops what releases differ in: the leases in answers of keys only.
+func leaseless(op *history.Op, a Answer) {
+	var side func(reqs []history.Request, results []history.Result)
+	side = func(reqs []history.Request, results []history.Result) {
+		for i := range results {
+			switch r := &reqs[i]; {
+			case r.KeysOnly:
+				for j := range results[i].KVs {
+					results[i].KVs[j].Lease = 0
+				}
+			case r.Verb == history.Txn && results[i].Succeeded:
+				side(r.Txn.Then, results[i].Results)
+			case r.Verb == history.Txn:
+				side(r.Txn.Else, results[i].Results)
+			}
+		}
+	}
+	if op.Kind == history.KindTxn && !a.Succeeded {
+		side(op.Else, a.Results)
+	} else {
+		side(op.Then, a.Results)
+	}
 }
 
 // expiry lets a lease run out.
@@ -194,6 +225,12 @@ func keptRecords(t *testing.T, e *etcd, s *State) {
 		}
 	}
 	want := Compact(s.Records(), s.Compacted)
+	// v3.5.15 and before do not keep the tombstones of the compaction's own
+	// revision; the hash is the same with and without.
+	old := strings.HasPrefix(os.Getenv("ETCDLAB_ETCD"), "v3.5.")
+	if old {
+		want = slices.DeleteFunc(want, func(r Record) bool { return r.Tombstone && r.Main == s.Compacted })
+	}
 	hash, err := e.HashKV(t.Context(), e.Endpoints()[0], s.Revision)
 	if err != nil || hash.Hash != Hash(want, s.Compacted, encode) || hash.CompactRevision != s.Compacted {
 		t.Errorf("etcd's hash is %+v, %v; the model's %d at %d", hash, err, Hash(want, s.Compacted, encode), s.Compacted)
@@ -218,7 +255,7 @@ func keptRecords(t *testing.T, e *etcd, s *State) {
 	if d := cmp.Diff(model, lines); err != nil || d != "" {
 		t.Errorf("%v: the model's records are -, etcd's +\n%s", err, d)
 	}
-	if !slices.ContainsFunc(lines, func(l string) bool { k, _, _ := strings.Cut(l, " "); return len(k) == 36 }) {
+	if !old && !slices.ContainsFunc(lines, func(l string) bool { k, _, _ := strings.Cut(l, " "); return len(k) == 36 }) {
 		t.Error("no tombstone was kept")
 	}
 }
