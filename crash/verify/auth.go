@@ -164,6 +164,9 @@ func (x *authCheck) call(o *callOp, from, to int64) {
 	switch o.kind {
 	case history.KindAuth:
 		if !changesAuth(o.Method) && o.Method != "UserList" && o.Method != "RoleList" {
+			if o.ok() && o.Method == "UserGet" {
+				x.roles(o, from, to)
+			}
 			return // everybody may ask for their own
 		}
 		may, must = x.p.rooted(user, from, to)
@@ -176,6 +179,9 @@ func (x *authCheck) call(o *callOp, from, to int64) {
 		what = fmt.Sprintf("%s of %s", o.kind, o.Call.Key)
 	default:
 		return
+	}
+	if o.ok() {
+		x.lists(o, from, to)
 	}
 	tell := func(format string) func() Evidence {
 		return func() Evidence {

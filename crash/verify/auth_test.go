@@ -156,6 +156,18 @@ var authMutants = map[string]func(a *authRun) want{
 		o.User = "bob"
 		return want{check: "auth", op: o.ID, text: "was done for the user bob"}
 	},
+	"user not listed": func(a *authRun) want {
+		o := a.asks("m2", history.KindAuth, "", history.Call{Method: "UserList", List: []string{"alice", "root"}})
+		o.User = "root"
+		return want{check: "auth", op: o.ID, member: "m2", text: `the users are [alice root], where "bob" is missing`, only: true}
+	},
+	"role listed that was never given": func(a *authRun) want {
+		a.auth("root", history.Call{Method: "UserRevokeRole", Name: "alice", Role: "r"})
+		a.disk = append(a.disk, diskRecord{where: "authUsers", what: map[string][]byte{"alice": message(1, "alice")}})
+		o := a.asks("m2", history.KindAuth, "", history.Call{Method: "UserGet", Name: "alice", List: []string{"r"}})
+		o.User = "alice"
+		return want{check: "auth", op: o.ID, member: "m2", text: `the roles of the user "alice" are [r], where "r" is by right none`, only: true}
+	},
 	"user lost": func(a *authRun) want {
 		a.disk = append(a.disk, diskRecord{where: "authUsers", what: map[string][]byte{"bob": nil}})
 		return want{check: "auth", member: "m2", text: `the user "bob" is not on its disk`, only: true}
@@ -203,6 +215,8 @@ var authCases = map[string]func(a *authRun) want{
 		a.reads("alice", "x", "y")
 		a.denied(a.reads("alice", "x", "z"))
 		a.denied(a.reads("bob", "x", ""))
+		a.asks("m2", history.KindAuth, "", history.Call{Method: "UserGet", Name: "alice", List: []string{"r"}}).User = "root"
+		a.asks("m2", history.KindAuth, "", history.Call{Method: "UserList", List: []string{"alice", "bob", "root"}}).User = "root"
 		return want{result: Pass}
 	},
 	"beside a change": func(a *authRun) want {

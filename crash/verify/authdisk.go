@@ -69,6 +69,50 @@ func (x *authCheck) disk(m *member, a *datadir.Auth) {
 	}
 }
 
+// lists holds a list of all users against those that there must have been, and
+// those that cannot: etcd answers it from what has gone through its log.
+func (x *authCheck) lists(o *callOp, from, to int64) {
+	if o.Method != "UserList" {
+		return
+	}
+	for _, name := range sortedNames(x.p.users) {
+		exists, decided := x.p.users[name].exists.values(from, to)
+		if got := slices.Contains(o.List, name); decided && !exists.may(bit(got)) {
+			x.wrongList(o, fmt.Sprintf("the users are %v, where %q is %s", o.List, name, byRight(got)))
+		}
+	}
+}
+
+// roles does the same with the roles of one user.
+func (x *authCheck) roles(o *callOp, from, to int64) {
+	u := x.p.users[o.Name]
+	if u == nil {
+		return
+	}
+	for _, role := range sortedNames(u.has) {
+		has, decided := u.has[role].values(from, to)
+		if got := slices.Contains(o.List, role); decided && !has.may(bit(got)) {
+			x.wrongList(o, fmt.Sprintf("the roles of the user %q are %v, where %q is %s", o.Name, o.List, role, byRight(got)))
+		}
+	}
+}
+
+func byRight(got bool) string {
+	if got {
+		return "by right none"
+	}
+	return "missing"
+}
+
+func (x *authCheck) wrongList(o *callOp, why string) {
+	x.f.add(rankRead, o.rev, func() Evidence {
+		return Evidence{
+			Message:   fmt.Sprintf("%s answered at %s (operation %d of client %d) that %s", x.h.members[o.member], x.t.at(o.ret), o.id, o.client, why),
+			Operation: o.id, Client: o.client, Member: x.h.members[o.member], Time: o.ret,
+		}
+	})
+}
+
 func sortedNames[V any](m map[string]V) (names []string) {
 	for name := range m {
 		names = append(names, name)

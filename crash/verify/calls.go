@@ -41,6 +41,7 @@ func (h *ops) addCall(in *history.Op, names map[uint64]string) {
 	c.List = slices.Clone(in.Call.List)
 	if c.ok() {
 		c.rev, c.term = in.Revision, in.RaftTerm
+		h.inTerm(c.member, in.RaftTerm)
 		h.sawTerm(in)
 	}
 	h.calls = append(h.calls, c)

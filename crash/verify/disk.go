@@ -40,6 +40,7 @@ func (c *evidence) judgeDisk() Check {
 			for _, wrong := range rep.Agree(c.run.Etcd) {
 				report("%s", wrong.Message)
 			}
+			c.termsKept(m, report)
 		}
 		if rep.WAL.Beyond {
 			// A member that was restarted has cut its torn tail off and cleared

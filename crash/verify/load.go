@@ -126,6 +126,7 @@ type ops struct {
 	terms     []termSeen
 	members   []string
 	users     []string
+	termOf    []uint64 // the newest raft term that each member answered in
 	keys      *keyTable
 	byID      map[uint64]int32
 	dense     []int32 // by id, one more than the index, while ids are dense
@@ -261,6 +262,7 @@ func (h *ops) add(in *history.Op, names map[uint64]string) {
 		o.flags |= succeeded
 	}
 	if in.Outcome == history.OK {
+		h.inTerm(o.member, in.RaftTerm)
 		h.answered(&o, in)
 		h.sawTerm(in)
 	} else {

@@ -80,6 +80,18 @@ var memberMutants = map[string]func(m *mutant, disk *[]diskRecord) want{
 		*disk = []diskRecord{{where: "alarm", what: map[string][]byte{string(message(1, 9, 2, 2)): {}}}}
 		return want{check: "etcd-checks", member: "m1", text: "the db of m1 holds the alarm CORRUPT on member 9", only: true}
 	},
+	"term that was answered in is lost": func(m *mutant, disk *[]diskRecord) want {
+		m.asks("m3", history.KindStatus, "", history.Call{}).RaftTerm = 9
+		return want{check: "disk", member: "m3", text: "m3: it answered in raft term 9, and the last hard state of its log is of term 4", only: true}
+	},
+	"term of the end is lost": func(m *mutant, disk *[]diskRecord) want {
+		m.Final.Members[1].RaftTerm = 5
+		return want{check: "disk", member: "m2", text: "it answered in raft term 5", only: true}
+	},
+	"db of a newer term than the log": func(m *mutant, disk *[]diskRecord) want {
+		m.Members[0].Term = 5
+		return want{check: "disk", member: "m1", text: "the db has applied an entry of term 5", only: true}
+	},
 	"no space without a reason": func(m *mutant, disk *[]diskRecord) want {
 		m.Final.Members[1].Alarms = []string{"NOSPACE on member 9"}
 		return want{check: "etcd-checks", member: "m2", text: "NOSPACE on member 9", only: true}
