@@ -404,7 +404,7 @@ var leaseRuns = map[string]func(m *mutant) want{
 func (m *mutant) nextTerm() {
 	o := m.get(m.head(), m.key("ping"))
 	m.term(o)
-	o.RaftTerm++
+	o.RaftTerm = m.Elect()
 }
 
 func TestLeases(t *testing.T) {

@@ -18,3 +18,15 @@ func (s *sim) lag(op *history.Op, other string, rev int64) int64 {
 	s.lags[other] = max(s.lags[other], s.run.Meta.Base.Revision, rev)
 	return s.lags[other]
 }
+
+// Elect makes a new term, with its leader's first entry in the log of every
+// member, applied.
+func (r *Run) Elect() (term uint64) {
+	r.term++
+	r.entries = append(r.entries, Entry{Term: r.term, Index: r.lastIndex() + 1})
+	for _, m := range r.Members {
+		m.Entries = r.entries
+		m.Commit, m.ConsistentIndex = r.lastIndex(), m.ConsistentIndex+1
+	}
+	return r.term
+}
