@@ -173,7 +173,7 @@ var leaseRuns = map[string]func(m *mutant) want{
 		m.wait(past)
 		m.gone("x1")
 		m.wait(2)
-		return want{check: "leases", rev: m.head() - 1, text: "/etcdlab/../x1 were attached to it", only: true}
+		return want{check: "leases", rev: m.head() - 1, text: "it still had /etcdlab/../x1 attached", only: true}
 	},
 	"lives too long after a keep-alive": func(m *mutant) want {
 		m.grant(0x77, 2)
@@ -183,6 +183,21 @@ var leaseRuns = map[string]func(m *mutant) want{
 		g := m.ttl(0x77, 1, 2)
 		m.wait(past)
 		return want{check: "leases", op: o.ID, text: fmt.Sprintf("by client %d", g.Client), only: true}
+	},
+	"lives too long in spite of several kills": func(m *mutant) want {
+		m.grant(0x77, 1)
+		m.attach(0x77, "x1")
+		for round := range 5 {
+			m.Events = append(m.Events,
+				history.Event{Time: m.now, Kind: history.EventRoundStart, Round: 10 + round},
+				history.Event{Time: m.now + 1, Kind: history.EventKilled, Round: 10 + round, Member: "m1"},
+				history.Event{Time: m.now + second, Kind: history.EventServing, Round: 10 + round, Member: "m1"})
+			m.wait(2)
+			m.nextTerm()
+			m.wait(13)
+			m.Events = append(m.Events, history.Event{Time: m.now, Kind: history.EventRoundEnd, Round: 10 + round, Figures: &history.Figures{Fault: "kill", Observed: true, Dropped: 1, Uncovered: 1}})
+		}
+		return want{check: "leases", text: "x1 attached", only: true}
 	},
 	"renewed after its time": func(m *mutant) want {
 		m.grant(0x77, 2)

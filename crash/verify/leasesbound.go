@@ -88,7 +88,7 @@ func (l *leaseCheck) proofs(life *leaseLife) (list []leaseProof) {
 	if at := l.tl.until(top); top > 0 && at > math.MinInt64 {
 		told, keys := l.keysOf(life, top)
 		list = append(list, leaseProof{at: at, rev: top, keys: keys,
-			what: fmt.Sprintf("at revision %d, which was not over at %s, %s were attached to it", top, l.t.at(at), told)})
+			what: fmt.Sprintf("at revision %d, which was not over at %s, it still had %s attached", top, l.t.at(at), told)})
 	}
 	if m := l.r.ref; l.r.c.recovered && slices.ContainsFunc(m.store.Report.Shared.Leases, func(x datadir.Lease) bool { return x.ID == life.id }) {
 		if at := l.tl.until(head - 1); at > math.MinInt64 {

@@ -80,6 +80,8 @@ func (q *quiet) events(events []history.Event) {
 			}
 		case s == nil:
 			q.add(e.Time-settles, e.Time+settles)
+		case e.Kind == history.EventRoundEnd && s.to < never:
+			// Everything was mended before; the load goes on.
 		case mends:
 			s.to = e.Time + settles
 		default:
