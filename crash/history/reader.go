@@ -67,6 +67,15 @@ func NewReader(r io.Reader) (*Reader, error) {
 	return h, nil
 }
 
+// ResumeReader reads on from an offset that another Reader of the file gave. What
+// it says of the end mark's count is not to be trusted.
+func ResumeReader(r io.ReaderAt, offset int64) *Reader {
+	h := new(Reader)
+	h.r, h.off = bufio.NewReaderSize(io.NewSectionReader(r, offset, 1<<62-offset), 64<<10), offset
+	h.dec.intern = make(map[string]string)
+	return h
+}
+
 // Next fills op with the next operation and reuses its slices; its strings are
 // op's own. It returns io.EOF after the last one, and *CorruptError when the
 // file is damaged in a way that ending early cannot explain.

@@ -24,6 +24,7 @@ const (
 	saidCompacted
 	saidFuture
 	saidNoLease
+	misanswered // the replay found an answer to be wrong at its revision
 )
 
 // op is a history.Op of the KV service without its strings: a million of them
@@ -131,8 +132,10 @@ type ops struct {
 	byID      map[uint64]int32
 	dense     []int32 // by id, one more than the index, while ids are dense
 	truncated bool
-	malformed string // why the history contradicts its own format
-	acked     int    // acknowledged writes
+	malformed string  // why the history contradicts its own format
+	offsets   []int64 // of every block'th record in the file
+	blocks    []int32 // how many of all came before it
+	acked     int     // acknowledged writes
 }
 
 func (h *ops) then(o *op) []request { return h.reqs[o.reqs : o.reqs+uint32(o.nThen)] }
@@ -199,7 +202,10 @@ func loadOps(path string, run *history.Run, keys *keyTable) (*ops, error) {
 	h := &ops{keys: keys}
 	names := memberNames(run)
 	var in history.Op
-	for {
+	for n := 0; ; n++ {
+		if n%block == 0 {
+			h.offsets, h.blocks = append(h.offsets, r.Offset()), append(h.blocks, int32(len(h.all)))
+		}
 		if err := r.Next(&in); errors.Is(err, io.EOF) {
 			break
 		} else if err != nil {
@@ -214,6 +220,9 @@ func loadOps(path string, run *history.Run, keys *keyTable) (*ops, error) {
 	h.index()
 	return h, nil
 }
+
+// block is how many records are read again to have one of them.
+const block = 512
 
 // sample is how many operations tell how large the rest of a history will be.
 const sample = 10_000

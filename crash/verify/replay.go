@@ -227,6 +227,7 @@ func (r *replay) confirm(o *op, s *simulation, meta string) {
 	r.conditions(o, o.rev-1, s.conds)
 	r.checked += len(r.h.results(o))
 	for _, why := range s.wrong {
+		o.flags |= misanswered
 		r.wrongAnswers(o).add(rankRead, o.rev, func() Evidence {
 			return r.t.story(r.t.evidence(o, r.t.describe(o)+" answered from a state that never was: "+why), r.authors(o)...)
 		})
@@ -253,6 +254,7 @@ func (r *replay) conditions(o *op, rev int64, held []truth) {
 		case !held[i].sure:
 			r.unordered++
 		case held[i].held != c.held:
+			o.flags |= misanswered
 			r.txns.add(rankOrder, rev, func() Evidence { return r.wrongBranch(o, held[i].held, rev) })
 		}
 	}
@@ -321,6 +323,9 @@ func (r *replay) read(o *op, rev int64, q *request, a *result) {
 		f = &r.reads
 	}
 	if why := r.checkRange(q, a); why != "" {
+		if q.rev == 0 {
+			o.flags |= misanswered
+		}
 		f.add(rankRead, rev, func() Evidence {
 			e := r.t.evidence(o, r.t.describe(o)+" does not show the state at revision "+itoa(rev)+": "+why)
 			e.Revision = rev

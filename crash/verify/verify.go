@@ -42,7 +42,7 @@ func Verify(ctx context.Context, dir string, o Options) (*Verdict, error) {
 		Run: run.ID, Scenario: run.Scenario, Etcd: run.Etcd, Provider: run.Provider, Seed: run.Seed,
 	}
 	if c.ops != nil {
-		v.Operations = len(c.ops.all)
+		v.Operations = len(c.ops.all) + len(c.ops.calls)
 	}
 	checks, err := c.judgeStore(ctx, history.Dir(dir))
 	if err != nil {
@@ -146,11 +146,13 @@ func (c *evidence) judgeStore(ctx context.Context, dir history.Dir) ([]Check, er
 	if c.final == nil && durability.Verdict == Pass {
 		durability.Verdict, durability.Detail = Inconclusive, "there is no final state: "+c.finalErr.Error()
 	}
-	return []Check{
+	checks := []Check{
 		durability, judgeOrder(r, rt), judgeReads(r), judgeTransactions(r), c.judgeCompaction(r, rt, t),
 		c.judgeWatch(watches, t, r, ""), c.judgeLeases(r), c.judgeLocks(r),
 		c.judgeAuth(t), c.judgeLiveness(t, rt),
-	}, nil
+	}
+	opinion, err := c.judgeOpinion(ctx, dir, r)
+	return append(checks, opinion), err
 }
 
 // replay makes the chronicle and goes through it.

@@ -93,6 +93,9 @@ func prepare(ops []history.Op, base Base) (p *problem, why string) {
 		}
 		p.add(o, call)
 	}
+	if base.NoLeaseEnds {
+		clear(attached)
+	}
 	for id, first := range attached {
 		end := &history.Op{Kind: history.KindLeaseRevoke, Call: &history.Call{Lease: id}}
 		p.add(end, first)

@@ -40,6 +40,9 @@ type Base struct {
 	Compacted int64
 	KVs       []history.KV
 	Leases    map[int64]int64 // ID to TTL, seconds
+	// NoLeaseEnds: no revision of the history is the end of a lease that nobody
+	// asked for, so none needs to be thought of.
+	NoLeaseEnds bool
 	// Prefix is that of the keys whose every writer is in the history; answers
 	// of ranges beyond it are not compared. "": all keys.
 	Prefix string
