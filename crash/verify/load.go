@@ -313,9 +313,13 @@ func (h *ops) answered(o *op, in *history.Op) {
 		o.rev = 0
 		return
 	}
-	serial := o.nThen > 0
+	serial := true // etcd's IsTxnSerializable: whichever side runs
+	for _, side := range [2][]history.Request{in.Then, in.Else} {
+		for i := range side {
+			serial = serial && side[i].Verb == history.Range && side[i].Serializable
+		}
+	}
 	for i, q := range h.then(o) {
-		serial = serial && q.verb == history.Range && q.flags&stale != 0
 		if q.verb == history.Put || q.verb == history.Delete && h.results(o)[i].deleted > 0 {
 			o.flags |= owns
 		}

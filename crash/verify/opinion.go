@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/etcdlab/etcdlab/crash/history"
@@ -110,9 +111,14 @@ func (r *replay) storeAt(w search.Window) (b search.Base, ok bool) {
 	if !r.chron.known(max(from, r.base+1), w.To) || from < r.compacted && !r.chron.told || r.chron.told && !r.chron.known(r.base+1, w.To) {
 		return b, false
 	}
-	b = search.Base{Revision: from, Prefix: r.t.run.Prefix, Uncertainty: r.t.run.ClockUncertainty}
+	prefix := r.t.run.Prefix
+	b = search.Base{Revision: from, Prefix: prefix, Uncertainty: r.t.run.ClockUncertainty}
+	b.Blind = []string{prefix + history.LockPrefix, prefix + history.ElectionPrefix}
 	b.NoLeaseEnds = !slices.ContainsFunc(r.chron.ends, func(e leaseEnd) bool { return e.rev > from && e.rev <= w.To })
-	for key := range r.h.keys.names {
+	for key, name := range r.h.keys.names {
+		if strings.HasPrefix(name, b.Blind[0]) || strings.HasPrefix(name, b.Blind[1]) {
+			continue
+		}
 		g, ok := r.chron.last(uint32(key), from)
 		if !ok || g.Is(datadir.Tombstone) || g.Is(datadir.Foreign) {
 			continue
@@ -122,15 +128,15 @@ func (r *replay) storeAt(w search.Window) (b search.Base, ok bool) {
 			return b, false
 		}
 		b.KVs = append(b.KVs, history.KV{
-			Key: r.h.keys.names[key], Value: v, CreateRevision: g.Create, ModRevision: g.Main, Version: g.Version, Lease: g.Lease,
+			Key: name, Value: v, CreateRevision: g.Create, ModRevision: g.Main, Version: g.Version, Lease: g.Lease,
 		})
 	}
 	for rev := from + 1; rev <= w.To; rev++ {
 		group := r.chron.group(rev)
-		if len(group) == 0 || r.sessions(group) {
+		if len(group) == 0 {
 			return b, false
 		}
-		if !slices.ContainsFunc(group, func(g datadir.Revision) bool { return !g.Is(datadir.Foreign) }) {
+		if r.sessions(group) || !slices.ContainsFunc(group, func(g datadir.Revision) bool { return !g.Is(datadir.Foreign) }) {
 			b.Foreign = append(b.Foreign, rev)
 		}
 	}

@@ -120,6 +120,16 @@ func (r *replay) checkSorted(q *request, kvs []keyValue, from, to uint32) string
 			return why
 		}
 	}
+	if q.order == history.NoOrder && q.limit > 0 {
+		// etcd takes one key more than asked for, in order of keys, before it
+		// sorts and cuts.
+		n := q.limit + 1
+		for k := r.state.next(from, to); k < to; k = r.state.next(k+1, to) {
+			if n--; n < 0 {
+				to = k
+			}
+		}
+	}
 	before := func(a, b uint32) (before, sure bool) {
 		if q.flags&keysOnly != 0 && q.sort == history.SortValue {
 			return false, false // v3.7 leaves the values out before it sorts by them
