@@ -94,11 +94,6 @@ func breakOne(r *rand.Rand, run *rungen.Run) (string, *history.Op) {
 	for range 1000 {
 		name, i := names[r.IntN(len(names))], r.IntN(len(run.Ops))
 		o := run.Ops[i]
-		if (name == "asked later" || name == "revision") && o.Kind == history.KindTxn && stalely(o.Then, o.Else) {
-			// The judge takes a transaction for a serializable read if all that ran
-			// of it was, and lets it be stale; etcd asks that of both sides.
-			continue
-		}
 		if o.Outcome == history.OK && o.Kind <= history.KindTxn && breaks[name](r, run, &o) {
 			run.Ops[i] = o
 			return name, &run.Ops[i]
@@ -120,18 +115,6 @@ func known(run *rungen.Run) (recs []rungen.Record) {
 		}
 	}
 	return recs
-}
-
-// stalely says whether a transaction has a serializable read on any side.
-func stalely(sides ...[]history.Request) bool {
-	for _, side := range sides {
-		for i := range side {
-			if r := &side[i]; r.Serializable || r.Verb == history.Txn && stalely(r.Txn.Then, r.Txn.Else) {
-				return true
-			}
-		}
-	}
-	return false
 }
 
 // witness gives Porcupine what the judge has beside the history: the members'

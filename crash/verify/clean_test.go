@@ -23,7 +23,7 @@ func cleanOptions(seed uint64) rungen.Options {
 		Seed: seed, Members: 1 + int(seed%2)*2, Clients: 2 + int(seed%7), Ops: 150 + int(seed%4)*70, Keys: 4 + int(seed%5)*5,
 		Rounds: 1 + int(seed%2), Base: int(seed%3) * 12, Foreign: int(seed % 5 / 3 * 2), Wide: true,
 		Leases: int(seed%4) * 6, Compact: int(seed%3) * 12, Watches: int(seed % 5), Restarts: int(seed%3) * 2,
-		Skew: int64(seed%4) * 1_500_000,
+		Skew: int64(seed%4) * 1_500_000, Odd: true,
 	}
 }
 

@@ -217,7 +217,7 @@ func (p *crime) expired() map[int64]bool {
 		}
 	}
 	for i := range p.Ops {
-		if o := &p.Ops[i]; o.Kind == history.KindLeaseRevoke {
+		if o := &p.Ops[i]; o.Kind == history.KindLeaseRevoke && o.Outcome != history.Failed {
 			delete(leases, o.Call.Lease)
 		}
 	}

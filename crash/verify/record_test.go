@@ -31,6 +31,7 @@ func recordRun(t *testing.T, p traffic.Profile, acked int64) string {
 	if err != nil {
 		t.Fatal(err)
 	}
+	begun := time.Now()
 	until := func(done func() bool) {
 		for deadline := time.Now().Add(4 * time.Minute); !done(); time.Sleep(5 * time.Millisecond) {
 			if time.Now().After(deadline) {
@@ -40,9 +41,10 @@ func recordRun(t *testing.T, p traffic.Profile, acked int64) string {
 	}
 	until(func() bool { return load.Acked() >= acked/2 })
 	c.crashRound(c.members[:1])
-	// Some of the history is to be on either side of the compaction.
+	// Some of the history is to be on either side of the compaction, and leases
+	// are to end.
 	until(func() bool {
-		return load.Acked() >= acked && seen.compacted.Load() > run.Base.Revision+500 && seen.newest.Load() > seen.compacted.Load()+700
+		return time.Since(begun) > 8*time.Second && load.Acked() >= acked && seen.compacted.Load() > run.Base.Revision+500 && seen.newest.Load() > seen.compacted.Load()+700
 	})
 	if err := load.Stop(); err != nil {
 		t.Fatal(err)

@@ -21,6 +21,9 @@ type problem struct {
 	start   at
 	ops     []porcupine.Operation
 	unknown int
+	// answered counts, by revision, the acknowledged operations that wrote nothing.
+	answered map[int64]int
+	inOrder  bool // a store is left only once all that was answered from it is placed
 }
 
 // at is a store whose revisions from the state's up to another are others'
@@ -28,12 +31,14 @@ type problem struct {
 type at struct {
 	state *model.State
 	upTo  int64
+	from  int64 // where the others' revisions began
+	done  int   // acknowledged operations between from and upTo that wrote nothing
 }
 
 // prepare leaves out what the search does not need: refused operations, and
 // those that have nothing to do with keys. why is set if it cannot be asked.
 func prepare(ops []history.Op, base Base) (p *problem, why string) {
-	p = &problem{base: base, end: prefixEnd(base.Prefix), foreign: make(map[int64]bool)}
+	p = &problem{base: base, end: prefixEnd(base.Prefix), foreign: make(map[int64]bool), answered: make(map[int64]int)}
 	for _, rev := range base.Foreign {
 		p.foreign[rev] = true
 	}
@@ -115,6 +120,9 @@ func (p *problem) add(o *history.Op, call int64) {
 	ret := int64(math.MaxInt64)
 	if o.Outcome == history.OK {
 		ret = o.Return + p.base.Uncertainty/2
+		if idle(o) {
+			p.answered[o.Revision]++
+		}
 	} else {
 		p.unknown++
 	}
@@ -126,7 +134,7 @@ func (p *problem) add(o *history.Op, call int64) {
 
 // extend goes on over revisions that others wrote.
 func (p *problem) extend(s *model.State) at {
-	a := at{s, s.Revision}
+	a := at{state: s, upTo: s.Revision, from: s.Revision}
 	for p.foreign[a.upTo+1] {
 		a.upTo++
 	}
@@ -154,9 +162,38 @@ func (p *problem) step(a at, o *history.Op) (bool, at) {
 		return false, a
 	}
 	if next.Revision == s.Revision {
-		return true, at{next, a.upTo}
+		return true, a.after(next, o)
 	}
-	return true, p.extend(next)
+	// What was answered from this revision cannot come after another: to find
+	// that out only when its time is over would take for ever.
+	return !p.inOrder || a.done == p.due(a), p.extend(next)
+}
+
+// after is the store after an operation that wrote nothing.
+func (a at) after(s *model.State, o *history.Op) at {
+	a.state = s
+	if idle(o) {
+		a.done++
+	}
+	return a
+}
+
+// idle says of an operation that it was acknowledged and wrote nothing, as far as
+// its answer tells: a revoked lease may have had keys.
+func idle(o *history.Op) bool {
+	if o.Outcome != history.OK || o.Kind == history.KindLeaseRevoke {
+		return false
+	}
+	return o.Kind > history.KindTxn || !owns(o)
+}
+
+// due is how many acknowledged operations wrote nothing and were answered from
+// the revisions of a store.
+func (p *problem) due(a at) (n int) {
+	for rev := a.from; rev <= a.upTo; rev++ {
+		n += p.answered[rev]
+	}
+	return n
 }
 
 // beyond says why an operation cannot be followed: it writes or compares keys of

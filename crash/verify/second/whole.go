@@ -81,12 +81,13 @@ func (l *Limits) defaults() {
 // Whole searches a whole history, whatever it costs, up to a time-out.
 func Whole(ops []history.Op, base Base, timeout time.Duration) Result {
 	const any = 1 << 30
-	return search(ops, base, Limits{Operations: any, Unknown: any, Concurrency: any, Timeout: timeout})
+	return search(ops, base, false, Limits{Operations: any, Unknown: any, Concurrency: any, Timeout: timeout})
 }
 
-func search(ops []history.Op, base Base, l Limits) Result {
+func search(ops []history.Op, base Base, inOrder bool, l Limits) Result {
 	began := time.Now()
 	p, why := prepare(ops, base)
+	p.inOrder = inOrder
 	res := Result{Answer: Unaffordable, Why: why, Operations: len(p.ops), Unknown: p.unknown}
 	switch {
 	case why != "":
@@ -150,7 +151,7 @@ func (p *problem) model() porcupine.Model {
 		Step: func(state, input, _ any) (bool, any) { return p.step(state.(at), input.(*history.Op)) },
 		Equal: func(a, b any) bool {
 			x, y := a.(at), b.(at)
-			return x.upTo == y.upTo && model.Same(x.state, y.state)
+			return x.upTo == y.upTo && x.from == y.from && x.done == y.done && model.Same(x.state, y.state)
 		},
 	}
 }

@@ -90,7 +90,7 @@ func (w Window) Search(ops []history.Op, base Base, resolve Resolve, l Limits) R
 	if base.Leases == nil {
 		base.Leases = presumed(in)
 	}
-	return search(in, base, l)
+	return search(in, base, true, l)
 }
 
 // presumed are the leases that must have been there before: those that the
