@@ -331,7 +331,7 @@ func TestFact(t *testing.T) {
 		want     values
 		decided  bool
 	}{
-		{0, 5, anyValue, false}, {0, 15, anyValue, false}, {21, 25, 1 << 1, true}, {21, 30, 1<<1 | 1<<2, true}, {41, 45, 1<<2 | 1<<3 | 0, true},
+		{0, 5, anyValue, false}, {0, 15, anyValue, false}, {21, 25, 1 << 1, true}, {21, 30, 1<<1 | 1<<2, true}, {41, 45, 1<<2 | 1<<3, true},
 		{51, 55, 1<<2 | 1<<3, true}, {51, 60, 1<<1 | 1<<2 | 1<<3, true}, {99, 99, 1<<1 | 1<<2 | 1<<3, true},
 	} {
 		if got, decided := f.values(c.from, c.to); got != c.want || decided != c.decided {
