@@ -9,6 +9,9 @@ import (
 // of the wrong value must not look like a sector of the right one.
 const filler = "etcdlab-0123456789-"
 
+// fillers is filler over and over, to be copied in one go.
+var fillers = strings.Repeat(filler, 64)
+
 // Value is the unique value of request n of an operation: its name, padded to
 // size bytes. Requests are numbered from 0 in one count over the operation: all
 // of Then, then all of Else, a nested transaction itself before its own Then and
@@ -28,7 +31,7 @@ func appendValue(b []byte, runID string, client int32, opID uint64, n, size int)
 	b = strconv.AppendInt(b, int64(n), 10)
 	b = append(b, '/')
 	for from := int(opID % uint64(len(filler))); len(b) < size; from = 0 {
-		b = append(b, filler[from:min(len(filler), from+size-len(b))]...)
+		b = append(b, fillers[from:min(len(fillers), from+size-len(b))]...)
 	}
 	return b
 }
@@ -46,7 +49,7 @@ func (n ValueName) made(v string) bool {
 	b := appendValue(head[:0], n.RunID, n.Client, n.Op, n.N, 0)
 	if rest, ok := strings.CutPrefix(v, string(b)); ok {
 		for from := int(n.Op % uint64(len(filler))); rest != ""; from = 0 {
-			part := filler[from:min(len(filler), from+len(rest))]
+			part := fillers[from:min(len(fillers), from+len(rest))]
 			if !strings.HasPrefix(rest, part) {
 				return false
 			}

@@ -72,20 +72,20 @@ func (e *encoder) kv(kv *KV) {
 
 var errShort = errors.New("the encoding ends too early or a field is out of range")
 
-// decoder takes a record apart. Strings are slices of one string per record,
-// except names, which are interned: there are few of them and they are in every
-// record.
+// decoder takes a record apart. Names are interned: there are few of them and
+// they are in every record.
 type decoder struct {
-	rest   string
+	rest   []byte
 	bad    bool
 	intern map[string]string
-	filled []byte // of the last value that was made again from its name
+	recent [512]string // of intern, by the last bytes: a map costs more than all else
+	filled []byte      // of the last value that was made again from its name
 }
 
-func (d *decoder) begin(payload []byte) { d.rest, d.bad = string(payload), false }
+func (d *decoder) begin(payload []byte) { d.rest, d.bad = payload, false }
 
 func (d *decoder) end() error {
-	if d.bad || d.rest != "" {
+	if d.bad || len(d.rest) > 0 {
 		return errShort
 	}
 	return nil
@@ -106,7 +106,7 @@ func grow[T any](s []T, n int) []T {
 }
 
 func (d *decoder) byte() byte {
-	if d.bad || d.rest == "" {
+	if d.bad || len(d.rest) == 0 {
 		d.bad = true
 		return 0
 	}
@@ -132,6 +132,11 @@ func (d *decoder) flags(known byte) byte {
 }
 
 func (d *decoder) uvarint() uint64 {
+	if len(d.rest) > 0 && d.rest[0] < 0x80 && !d.bad { // most are short
+		c := d.rest[0]
+		d.rest = d.rest[1:]
+		return uint64(c)
+	}
 	var x uint64
 	for shift := 0; shift < 64; shift += 7 {
 		c := d.byte()
@@ -171,12 +176,13 @@ func (d *decoder) count() int {
 	return int(n)
 }
 
-func (d *decoder) string() string { return d.take(d.uvarint()) }
+func (d *decoder) string() string { return string(d.take(d.uvarint())) }
 
-func (d *decoder) take(n uint64) string {
+// take is the next n bytes, which are the reader's.
+func (d *decoder) take(n uint64) []byte {
 	if d.bad || n > math.MaxInt32 || n > uint64(len(d.rest)) {
 		d.bad = true
-		return ""
+		return nil
 	}
 	s := d.rest[:n]
 	d.rest = d.rest[n:]
@@ -184,23 +190,32 @@ func (d *decoder) take(n uint64) string {
 }
 
 func (d *decoder) name() string {
-	s := d.string()
-	if s == "" {
+	s := d.take(d.uvarint())
+	if len(s) == 0 {
 		return ""
 	}
-	if known, ok := d.intern[s]; ok {
-		return known
+	slot := uint(len(s))
+	for _, c := range s[max(0, len(s)-6):] {
+		slot = slot*31 + uint(c)
 	}
-	s = string(append([]byte(nil), s...)) // not a slice of the whole record
-	d.intern[s] = s
-	return s
+	recent := &d.recent[slot%uint(len(d.recent))]
+	if *recent == string(s) {
+		return *recent
+	}
+	known, ok := d.intern[string(s)]
+	if !ok {
+		known = string(s)
+		d.intern[known] = known
+	}
+	*recent = known
+	return known
 }
 
 func (d *decoder) value() string {
 	head := d.uvarint()
 	size := head >> 1
 	if head&1 == 0 {
-		return d.take(size)
+		return string(d.take(size))
 	}
 	run, client, op, n := d.name(), d.int32(), d.uvarint(), d.uvarint()
 	if d.bad || size > maxValue || n > math.MaxInt32 {
