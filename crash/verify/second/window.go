@@ -89,6 +89,11 @@ func (w Window) Search(ops []history.Op, base Base, resolve Resolve, l Limits) R
 	}
 	if base.Leases == nil {
 		base.Leases = presumed(in)
+		for i := range base.KVs {
+			if id := base.KVs[i].Lease; id != 0 {
+				base.Leases[id] = 1
+			}
+		}
 	}
 	return search(in, base, true, l)
 }
