@@ -59,8 +59,8 @@ func readLog(q *Query, rep *Report, enc *encoder) error {
 		at := len(writes)
 		// Data that are no InternalRaftRequest are requests of etcd's own from
 		// before v3; they write no keys.
-		err := eachWrite(e.data, func(key, value []byte) {
-			if !pending || !strings.HasPrefix(string(key), q.Prefix) {
+		put := func(key, value []byte) {
+			if !strings.HasPrefix(string(key), q.Prefix) {
 				return
 			}
 			p := Write{Index: e.index, Term: e.term, Pending: true, Key: string(key), Value: Hash(value)}
@@ -68,7 +68,11 @@ func readLog(q *Query, rep *Report, enc *encoder) error {
 				p.Named, p.Op = true, name.Op
 			}
 			writes = append(writes, p)
-		}, func(key, end []byte) {
+		}
+		if !pending {
+			put = nil // the db shows them
+		}
+		err := eachWrite(e.data, put, func(key, end []byte) {
 			if reaches(key, end, q.Prefix) {
 				writes = append(writes, Write{
 					Index: e.index, Term: e.term, Delete: true, Pending: pending, Key: string(key), End: string(end),

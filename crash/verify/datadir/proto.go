@@ -16,7 +16,12 @@ var errProto = errors.New("it is not a valid protocol buffer message")
 // bytes. Other wire types are passed over.
 func Fields(b []byte, each func(field protowire.Number, num uint64, data []byte) error) error {
 	for len(b) > 0 {
-		field, typ, n := protowire.ConsumeTag(b)
+		var field protowire.Number
+		var typ protowire.Type
+		n := 1
+		if field, typ = protowire.DecodeTag(uint64(b[0])); b[0] >= 0x80 || field == 0 {
+			field, typ, n = protowire.ConsumeTag(b)
+		}
 		if n < 0 {
 			return errProto
 		}
@@ -152,6 +157,9 @@ func eachWrite(b []byte, put func(key, value []byte), del func(key, end []byte))
 }
 
 func eachPut(b []byte, put func(key, value []byte)) error {
+	if put == nil {
+		return nil
+	}
 	var key, value []byte
 	err := Fields(b, func(field protowire.Number, _ uint64, data []byte) error {
 		switch field {
