@@ -56,6 +56,15 @@ func (p *planted) attached(lease int64) (n int) {
 	return n
 }
 
+// waited says whether somebody who was there before let go only after the
+// owner's key was made.
+func (p *planted) waited(o *history.Op) bool {
+	return slices.ContainsFunc(p.ops, func(x history.Op) bool {
+		return (x.Kind == history.KindUnlock || x.Kind == history.KindResign) && x.Outcome == history.OK && x.Call.Name == o.Call.Name &&
+			x.Call.Key != o.Call.Key && x.Call.Revision < o.Call.Revision && x.Revision > o.Call.Revision
+	})
+}
+
 // inRealRuns are violations planted in what a real etcd answered.
 var inRealRuns = map[string]func(p *planted) want{
 	"a lease that had longer to live": func(p *planted) want {
@@ -97,12 +106,12 @@ var inRealRuns = map[string]func(p *planted) want{
 		return want{check: "leases", text: "overdue for"}
 	},
 	"a lock held by two": func(p *planted) want {
-		o := p.some("lock that was waited for", func(o *history.Op) bool { return o.Kind == history.KindLock && o.Revision > o.Call.Revision })
+		o := p.some("lock that was waited for", func(o *history.Op) bool { return o.Kind == history.KindLock && p.waited(o) })
 		o.Revision = o.Call.Revision
 		return want{check: "locks", op: o.ID, text: "has two holders"}
 	},
 	"an election won by two": func(p *planted) want {
-		o := p.some("campaign that was waited for", func(o *history.Op) bool { return o.Kind == history.KindCampaign && o.Revision > o.Call.Revision+1 })
+		o := p.some("campaign that was waited for", func(o *history.Op) bool { return o.Kind == history.KindCampaign && p.waited(o) })
 		o.Revision = o.Call.Revision
 		return want{check: "locks", op: o.ID, text: "has two holders"}
 	},
