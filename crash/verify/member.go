@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"sort"
 	"strings"
+	"sync"
 
 	"golang.org/x/sync/errgroup"
 
@@ -21,6 +23,7 @@ type member struct {
 	meta    *history.Member
 	final   *history.FinalMember // nil: final.json does not know it
 	store   *datadir.Store       // nil: nothing could be read
+	twin    *member              // an earlier member whose records are the same, to the byte
 	damaged string               // why the db cannot be read whole; the disk check's failure
 	missing string               // why there are no data
 	err     error                // the reading itself failed
@@ -61,13 +64,15 @@ func (m *member) group(main int64) []datadir.Revision {
 
 // childrenAtOnce bounds memory as much as the machine: each child holds a WAL
 // segment and maps a db.
-const childrenAtOnce = 2
+func childrenAtOnce() int { return min(2, runtime.GOMAXPROCS(0)) }
 
 // inspect reads all members' data directories.
 func inspect(ctx context.Context, dir history.Dir, run *history.Run, final *history.Final, o Options) ([]*member, error) {
 	members := make([]*member, len(run.Members))
 	var group errgroup.Group
-	group.SetLimit(childrenAtOnce)
+	var mu sync.Mutex
+	var read []*member
+	group.SetLimit(childrenAtOnce())
 	for i := range run.Members {
 		m := &member{name: run.Members[i].Name, meta: &run.Members[i]}
 		members[i] = m
@@ -83,6 +88,10 @@ func inspect(ctx context.Context, dir history.Dir, run *history.Run, final *hist
 		}
 		group.Go(func() error {
 			m.inspect(ctx, dir, run, o)
+			mu.Lock()
+			defer mu.Unlock()
+			m.share(read)
+			read = append(read, m)
 			return nil
 		})
 	}
@@ -121,6 +130,32 @@ func (m *member) inspect(ctx context.Context, dir history.Dir, run *history.Run,
 	}
 }
 
+// share gives up the member's records where another member has the same: on a
+// healthy cluster all have, and there is memory for one copy.
+func (m *member) share(others []*member) {
+	if m.store == nil || len(m.store.Revisions) == 0 {
+		return
+	}
+	for _, o := range others {
+		if o.store == nil || o.twin != nil || !slices.Equal(m.store.Keys, o.store.Keys) || !slices.Equal(m.store.Revisions, o.store.Revisions) {
+			continue
+		}
+		m.twin, m.store.Keys, m.store.Revisions = o, o.store.Keys, o.store.Revisions
+		return
+	}
+}
+
+// twins says whether two members' records were seen to be the same.
+func twins(a, b *member) bool {
+	root := func(m *member) *member {
+		if m.twin != nil {
+			return m.twin
+		}
+		return m
+	}
+	return root(a) == root(b)
+}
+
 // number gives the store's records the numbers that their keys have in the run's
 // table. It is not part of inspect: there is one table.
 func (m *member) number(keys *keyTable) {
@@ -132,6 +167,9 @@ func (m *member) number(keys *keyTable) {
 		numbers[i] = keys.id(k)
 	}
 	for i := range m.store.Revisions {
+		if m.twin != nil {
+			break // done
+		}
 		r := &m.store.Revisions[i]
 		r.Key = numbers[r.Key]
 	}
@@ -208,6 +246,9 @@ func firstDifference(a, b *member, upTo int64) (d *difference) {
 
 // eachDifference calls f with every revision that differs until f says stop.
 func eachDifference(a, b *member, upTo int64, f func(difference) bool) {
+	if twins(a, b) {
+		return
+	}
 	from := max(a.compacted(), b.compacted())
 	x, y := a.store.Revisions, b.store.Revisions
 	i := sort.Search(len(x), func(i int) bool { return x[i].Main > from })
