@@ -46,10 +46,11 @@ func (c *client) compactor(ctx context.Context) {
 	}
 }
 
-// compactTo is the next revision to compact up to; 0: none makes sense yet.
+// compactTo is the next revision to compact up to; 0: none makes sense yet. What
+// no recorder has been told of stays: it would be gone as evidence, too.
 func (c *client) compactTo() int64 {
 	n := &c.load.newest
-	head, compacted := n.revision.Load(), n.compacted.Load()
+	head, compacted := c.load.recorded(), n.compacted.Load()
 	// What the lab held before the run stays until the run has grown a little.
 	low := max(compacted, n.base)
 	if head <= low {
@@ -62,7 +63,7 @@ func (c *client) compactTo() int64 {
 		return head + 1_000_000
 	case d < 16:
 		// At a delete, and right before and after it.
-		if at := n.aDelete(c.rng); at > low {
+		if at := n.aDelete(c.rng); at > low && at < head {
 			return max(low+1, at+c.rng.Int64N(3)-1)
 		}
 	}

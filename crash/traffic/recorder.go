@@ -56,6 +56,18 @@ func (r *recorder) follow(w *watch) {
 	w.close("")
 }
 
+// recorded is the newest revision that a recorder has been told of, or without
+// recorders the newest that anyone has.
+func (l *Load) recorded() (revision int64) {
+	if len(l.recorders) == 0 {
+		return l.newest.revision.Load()
+	}
+	for _, r := range l.recorders {
+		revision = max(revision, r.seen.Load())
+	}
+	return revision
+}
+
 // drain waits until the recorders have seen everything that was acknowledged,
 // or max has passed: a member that is away cannot tell.
 func (l *Load) drain(max time.Duration) {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 
 	"golang.org/x/sync/errgroup"
@@ -27,6 +28,9 @@ type Options struct {
 // and of a context that ended; everything else that is wrong with the evidence
 // is in the verdict.
 func Verify(ctx context.Context, dir string, o Options) (*Verdict, error) {
+	// Nearly all of it is arrays without pointers, which cost nothing to collect
+	// and, left lying, as much memory again.
+	defer debug.SetGCPercent(debug.SetGCPercent(30))
 	run, err := history.ReadRun(dir)
 	if err != nil {
 		return nil, fmt.Errorf("verify %s: read the run's description: %w", dir, err)
