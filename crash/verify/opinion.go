@@ -163,12 +163,13 @@ func (c *evidence) windowOps(dir history.Dir, r *replay, w search.Window) (ops [
 		return nil, nil, err
 	}
 	defer f.Close()
+	wanted := make(map[uint64]bool)
 	for b := range r.h.offsets {
 		last := len(r.h.all)
 		if b+1 < len(r.h.blocks) {
 			last = int(r.h.blocks[b+1])
 		}
-		wanted := make(map[uint64]bool)
+		clear(wanted)
 		for i := int(r.h.blocks[b]); i < last; i++ {
 			o := &r.h.all[i]
 			if o.is(isOK | serializable) {
@@ -182,6 +183,9 @@ func (c *evidence) windowOps(dir history.Dir, r *replay, w search.Window) (ops [
 					wrong = o
 				}
 			}
+		}
+		if len(wanted) == 0 {
+			continue
 		}
 		reader := history.ResumeReader(f, r.h.offsets[b])
 		for n := 0; n < block && len(wanted) > 0; n++ {

@@ -30,7 +30,7 @@ type Options struct {
 func Verify(ctx context.Context, dir string, o Options) (*Verdict, error) {
 	// Nearly all of it is arrays without pointers, which cost nothing to collect
 	// and, left lying, as much memory again.
-	defer debug.SetGCPercent(debug.SetGCPercent(30))
+	defer debug.SetGCPercent(debug.SetGCPercent(60))
 	run, err := history.ReadRun(dir)
 	if err != nil {
 		return nil, fmt.Errorf("verify %s: read the run's description: %w", dir, err)
