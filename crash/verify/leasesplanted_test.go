@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/etcdlab/etcdlab/crash/history"
@@ -18,6 +19,7 @@ type planted struct {
 	run    *history.Run
 	ops    []history.Op
 	events []history.Event
+	gone   map[string][2]int64 // keys, and when they were made and deleted
 }
 
 // some finds an operation in the last third, whose leader is known.
@@ -56,13 +58,44 @@ func (p *planted) attached(lease int64) (n int) {
 	return n
 }
 
-// waited says whether somebody who was there before let go only after the
-// owner's key was made.
+// waited says whether an older owner's key was there when the owner's was made,
+// by what the recorders were told: that a lock was let go does not prove that its
+// key was still there.
 func (p *planted) waited(o *history.Op) bool {
-	return slices.ContainsFunc(p.ops, func(x history.Op) bool {
-		return (x.Kind == history.KindUnlock || x.Kind == history.KindResign) && x.Outcome == history.OK && x.Call.Name == o.Call.Name &&
-			x.Call.Key != o.Call.Key && x.Call.Revision < o.Call.Revision && x.Revision > o.Call.Revision
-	})
+	for key, gone := range p.gone {
+		if strings.HasPrefix(key, o.Call.Name+"/") && key != o.Call.Key && gone[0] < o.Call.Revision && gone[1] > o.Call.Revision {
+			return true
+		}
+	}
+	return false
+}
+
+// owners gives the revisions at which the keys of locks and elections were made
+// and deleted.
+func owners(t *testing.T, dir string) map[string][2]int64 {
+	f, err := os.Open(history.Dir(dir).Path(history.FileWatches))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	r, err := history.NewWatchReader(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lives := make(map[string][2]int64)
+	var rec history.WatchRecord
+	for r.Next(&rec) == nil {
+		for _, e := range rec.Events {
+			life := lives[e.KV.Key]
+			if e.Delete {
+				life[1] = e.KV.ModRevision
+			} else {
+				life[0] = e.KV.CreateRevision
+			}
+			lives[e.KV.Key] = life
+		}
+	}
+	return lives
 }
 
 // inRealRuns are violations planted in what a real etcd answered.
@@ -94,16 +127,22 @@ var inRealRuns = map[string]func(p *planted) want{
 		o.Call.List = append(o.Call.List, p.run.Prefix+"zzz")
 		return want{check: "leases", op: o.ID, text: "was not attached to it"}
 	},
-	"leases that live thirty times too long": func(p *planted) want {
-		slow := func(at *int64) { *at = p.run.Start + (*at-p.run.Start)*30 }
-		for i := range p.ops {
-			slow(&p.ops[i].Invoke)
-			slow(&p.ops[i].Return)
+	"a lease that lives a minute too long": func(p *planted) want {
+		o := p.some("lease that nobody renewed", func(o *history.Op) bool {
+			return o.Kind == history.KindLeaseGrant && p.count(history.KindLeaseKeepAlive, o.Call.Lease) == 0 && p.attached(o.Call.Lease) > 0
+		})
+		// It was granted a minute before all else, in which clients were answered.
+		begin := p.run.Start - 60*second
+		id, at := o.ID, begin
+		o.Invoke, o.Return, o.Revision, o.RaftTerm = at, at+1000, p.run.Base.Revision, p.ops[0].RaftTerm
+		for n := range uint64(59) {
+			at += second
+			p.ops = append(p.ops, history.Op{
+				ID: 1<<41 + n, Client: 1, Member: "m1", MemberID: p.run.Members[0].ID, Then: []history.Request{{Verb: history.Range, Key: p.run.Prefix + "nothing"}},
+				Invoke: at, Return: at + 1000, Outcome: history.OK, Revision: p.run.Base.Revision, RaftTerm: p.ops[0].RaftTerm, Results: []history.Result{{}},
+			})
 		}
-		for i := range p.events {
-			slow(&p.events[i].Time)
-		}
-		return want{check: "leases", text: "overdue for"}
+		return want{check: "leases", op: id, text: "overdue for"}
 	},
 	"a lock held by two": func(p *planted) want {
 		o := p.some("lock that was waited for", func(o *history.Op) bool { return o.Kind == history.KindLock && p.waited(o) })
@@ -168,7 +207,7 @@ func TestPlantedLeasesAndLocks(t *testing.T) {
 }
 
 func readPlanted(t *testing.T, dir string) *planted {
-	p := &planted{t: t}
+	p := &planted{t: t, gone: owners(t, dir)}
 	var err error
 	if p.run, err = history.ReadRun(dir); err != nil {
 		t.Fatal(err)
