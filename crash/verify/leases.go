@@ -51,14 +51,6 @@ type leaseLife struct {
 	ttl      int64     // seconds, as granted; 0: never answered
 }
 
-// tenure is a key's being attached to a lease: from one revision up to the one
-// that ended it, MaxInt64 while it is there.
-type tenure struct {
-	key      uint32
-	from, to int64
-	deleted  bool // by a tombstone, not by being put again
-}
-
 // isLease says whether an operation is about one lease.
 func isLease(k history.Kind) bool {
 	return k >= history.KindLeaseGrant && k <= history.KindLeaseTTL
@@ -172,115 +164,6 @@ func (l *leaseCheck) collect() {
 		}
 	}
 	l.ends()
-}
-
-// tenures follows every key through the chronicle, and gives what was attached to
-// each lease.
-func (r *replay) tenures() map[int64][]tenure {
-	type place struct {
-		lease int64
-		at    int
-	}
-	all := make(map[int64][]tenure)
-	open := make(map[uint32]place)
-	recs := r.chron.recs
-	for i := range recs {
-		g := &recs[i]
-		if g.Is(datadir.Foreign) {
-			continue
-		}
-		if p, ok := open[g.Key]; ok {
-			a := &all[p.lease][p.at]
-			a.to, a.deleted = g.Main, g.Is(datadir.Tombstone)
-			delete(open, g.Key)
-		}
-		if g.Is(datadir.Tombstone) || g.Lease == 0 {
-			continue
-		}
-		open[g.Key] = place{g.Lease, len(all[g.Lease])}
-		all[g.Lease] = append(all[g.Lease], tenure{g.Key, g.Main, 1<<63 - 1, false})
-	}
-	for _, list := range all {
-		for i := range list {
-			list[i].blur(r.chron.gaps)
-		}
-	}
-	return all
-}
-
-// blur lets what a missing revision may have ended count as ended by it.
-func (a *tenure) blur(gaps []span) {
-	for _, g := range gaps {
-		if g.to > a.from && g.from < a.to {
-			a.to, a.deleted = max(g.from, a.from+1), false
-			return
-		}
-	}
-}
-
-// ends finds the revision at which all of a lease's keys went. The replay knows
-// them but for sessions', whose keys it leaves alone.
-func (l *leaseCheck) ends() {
-	for i := range l.r.chron.ends {
-		e := &l.r.chron.ends[i]
-		if life := l.lives[e.lease]; life != nil && life.end == nil {
-			life.end = e
-		}
-	}
-	released := make(map[int64][]*callOp) // what may delete a session's key
-	for i := range l.r.h.calls {
-		c := &l.r.h.calls[i]
-		switch c.kind {
-		case history.KindUnlock, history.KindResign:
-			released[c.Lease] = append(released[c.Lease], c)
-		case history.KindLock, history.KindCampaign:
-			if !c.ok() { // the client cleans up after itself
-				released[c.Lease] = append(released[c.Lease], c)
-			}
-		}
-	}
-	swept := l.r.sweeps()
-	for _, life := range l.lives {
-		rev := life.lastDeath()
-		if rev == 0 || life.end != nil && life.end.rev <= rev {
-			continue
-		}
-		group := l.r.chron.group(rev)
-		if len(group) == 0 || !l.r.sessions(group) || len(group) != deaths(life.attached, rev) || l.r.chron.writer(rev) >= 0 {
-			continue
-		}
-		shown, _ := l.tl.shown(rev)
-		life.end = &leaseEnd{rev, life.id, !swept && !slices.ContainsFunc(released[life.id], func(c *callOp) bool { return !l.tl.precedes(shown, c.invoke) })}
-	}
-}
-
-// lastDeath is the revision at which the last of its keys were deleted, if none
-// is left and no later one was only detached.
-func (life *leaseLife) lastDeath() (rev int64) {
-	for _, a := range life.attached {
-		switch {
-		case a.to == 1<<63-1:
-			return 0
-		case a.to > rev:
-			rev = a.to
-		}
-	}
-	for _, a := range life.attached {
-		if a.to == rev && !a.deleted {
-			return 0
-		}
-	}
-	return rev
-}
-
-// deaths counts the keys that a revision deleted.
-func deaths(attached []tenure, rev int64) (n int) {
-	for _, a := range attached {
-		if a.to == rev && a.deleted {
-			n++
-		}
-	}
-	return n
 }
 
 // sweeps says whether a delete of unknown outcome may have met keys of sessions.
