@@ -50,14 +50,17 @@ func (c *cluster) close() error {
 	return errors.Join(errs...)
 }
 
+// Client is the run's own client of one member.
+func (c *cluster) Client(member string) *clientv3.Client { return c.clients[member] }
+
 // status asks one member about itself.
 func (c *cluster) status(ctx context.Context, member string) (*clientv3.StatusResponse, error) {
 	client := c.clients[member]
 	return client.Status(ctx, client.Endpoints()[0])
 }
 
-// learnIDs asks every member for its ID.
-func (c *cluster) learnIDs(ctx context.Context) error {
+// Learn asks every member for its ID.
+func (c *cluster) Learn(ctx context.Context) error {
 	for name := range c.clients {
 		s, err := c.status(ctx, name)
 		if err != nil {
@@ -73,8 +76,8 @@ func (c *cluster) slow(d time.Duration) time.Duration {
 	return time.Duration(float64(d) * max(1, c.lab.Slow))
 }
 
-// leader names the member that leads; asked of each until one knows.
-func (c *cluster) leader(ctx context.Context) (string, error) {
+// Leader names the member that leads; asked of each until one knows.
+func (c *cluster) Leader(ctx context.Context) (string, error) {
 	var last error
 	for {
 		for name := range c.clients {

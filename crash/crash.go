@@ -51,7 +51,7 @@ func Run(ctx context.Context, l *lab.Lab, o Options) (*Result, error) {
 	if err := c.ready(ctx, c.slow(o.RecoverWithin)); err != nil {
 		return nil, err
 	}
-	if err := c.learnIDs(ctx); err != nil {
+	if err := c.Learn(ctx); err != nil {
 		return nil, err
 	}
 	r := &run{opts: o, lab: l, cluster: c, turns: turns, logStart: map[string]int64{}, profiles: map[string]string{}}
@@ -70,7 +70,7 @@ type run struct {
 	opts    Options
 	lab     *lab.Lab
 	cluster *cluster
-	turns   []turn
+	turns   []Turn
 	meta    history.Run
 	dir     *runDir
 	load    *traffic.Load

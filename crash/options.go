@@ -32,8 +32,9 @@ type Options struct {
 	Points []string
 	// PointWithin bounds the wait for a point to be reached; 0 is 5 s.
 	PointWithin time.Duration
-	// Disk is what io-error arms; zero is one failed flush.
-	Disk disk.Fault
+	// IO is what io-error arms, as fault.ParseDiskFault reads it; "" is one
+	// failed flush.
+	IO string
 	// How is how host-crash ends machines; "" is each way in turn.
 	How lab.HostCrash
 	// Profile is armed on every disk once the members serve; "" leaves it.
@@ -95,8 +96,7 @@ func (o Options) withDefaults() (Options, error) {
 		o.Scenario = "crash"
 	}
 	for _, t := range o.turns() {
-		if !fault.Known(t.Fault) {
-			_, err := fault.New(t.Fault)
+		if _, err := fault.Find(t.Fault); err != nil {
 			return o, err
 		}
 	}

@@ -67,14 +67,18 @@ func (r *run) round(ctx context.Context, n int) (fig history.Figures, goOn bool,
 	for _, m := range targets {
 		fig.Targets = append(fig.Targets, m.Name())
 	}
+	f, err := fault.Make(turn.Fault, r.opts.with(turn, n))
+	if err != nil {
+		return fig, false, err
+	}
 	scene, cuts := r.scene(n)
-	effect, err := turn.fault.Apply(ctx, scene, targets)
+	effect, err := f.Apply(ctx, scene, targets)
 	fig.Observed, fig.Message = effect.Observed, effect.Message
 	// Once Apply has begun, the targets are healed whatever happens.
 	healCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.cluster.slow(2*time.Minute))
 	defer cancel()
 	healed := clock.Now()
-	healErr := turn.fault.Heal(healCtx, scene, targets)
+	healErr := f.Heal(healCtx, scene, targets)
 	if r.opts.KeepDiskLogs && turn.Fault == "power-loss" {
 		healErr = errors.Join(healErr, r.dir.diskLogs(healCtx, n, targets))
 	}
@@ -156,7 +160,8 @@ func (r *run) scene(n int) (*fault.Scene, func() []history.Cut) {
 	var mu sync.Mutex
 	var cuts []history.Cut
 	s := &fault.Scene{
-		Round: n, Seed: roundSeed(r.opts.Seed, n), Policy: r.opts.Policy, Slow: r.lab.Slow, How: r.opts.How,
+		Round: n, Seed: roundSeed(r.opts.Seed, n), Slow: r.lab.Slow,
+		Members: r.lab.Members, Cluster: r.cluster,
 		Record: func(e history.Event) {
 			if e.Cut != nil {
 				mu.Lock()
@@ -165,9 +170,6 @@ func (r *run) scene(n int) (*fault.Scene, func() []history.Cut) {
 			}
 			r.dir.event(e)
 		},
-	}
-	if len(r.opts.Points) > 0 {
-		s.Point = r.opts.Points[(n-1)%len(r.opts.Points)]
 	}
 	return s, func() []history.Cut {
 		mu.Lock()

@@ -8,7 +8,6 @@ import (
 
 	"github.com/etcdlab/etcdlab/crash/fault"
 	"github.com/etcdlab/etcdlab/crash/traffic"
-	"github.com/etcdlab/etcdlab/disk"
 	"github.com/etcdlab/etcdlab/lab/spec"
 )
 
@@ -62,7 +61,7 @@ var scenarios = []Scenario{
 			" fail with error_writes, in turn; needs --provider vm --disk dm",
 		Members: 3,
 		Disk:    "dm",
-		Options: Options{Fault: "power-loss", Target: TargetAll, Policy: "drop", Disk: disk.Fault{Op: disk.OpWrite}, Rounds: 4, OpsBefore: 400, OpsAfter: 100,
+		Options: Options{Fault: "power-loss", Target: TargetAll, Policy: "drop", IO: "write", Rounds: 4, OpsBefore: 400, OpsAfter: 100,
 			Then: []Turn{{Fault: "io-error", Target: TargetLeader}}},
 	},
 	{

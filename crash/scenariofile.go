@@ -17,9 +17,9 @@ func FromFile(file *spec.Scenario) (Scenario, error) {
 	}
 	r := file.Run
 	if r.Fault == "" {
-		return fail("fault", fmt.Errorf("no fault is set; the faults are %v", fault.Names))
+		return fail("fault", fmt.Errorf("no fault is set; the faults are %v", fault.Names()))
 	}
-	if _, err := fault.New(r.Fault); err != nil {
+	if _, err := fault.Find(r.Fault); err != nil {
 		return fail("fault", err)
 	}
 	s := Scenario{Name: file.Name, Doc: file.Doc, Lab: &file.Lab}
@@ -40,11 +40,10 @@ func FromFile(file *spec.Scenario) (Scenario, error) {
 		o.Policy = p
 	}
 	if r.IO != "" {
-		d, err := fault.ParseDiskFault(r.IO)
-		if err != nil {
+		if _, err := fault.ParseDiskFault(r.IO); err != nil {
 			return fail("io", err)
 		}
-		o.Disk = d
+		o.IO = r.IO
 	}
 	how, err := fault.ParseHostCrash(r.Host)
 	if err != nil {

@@ -4,7 +4,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/etcdlab/etcdlab/disk"
 	"github.com/etcdlab/etcdlab/lab/spec"
 )
 
@@ -16,7 +15,7 @@ func TestFromFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	o := s.Options
-	if o.Scenario != "mine" || o.Fault != "io-error" || o.Target != "m2" || o.Rounds != 9 || o.Rate != 50 || o.Profile != "honest-4k" || o.Disk != (disk.Fault{Op: disk.OpWrite, Count: 2}) {
+	if o.Scenario != "mine" || o.Fault != "io-error" || o.Target != "m2" || o.Rounds != 9 || o.Rate != 50 || o.Profile != "honest-4k" || o.IO != "write,count=2" {
 		t.Errorf("%+v", o)
 	}
 	// What is not said is the built-in scenario's.

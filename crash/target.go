@@ -52,7 +52,7 @@ func (c *cluster) pick(ctx context.Context, target string, r *rand.Rand) ([]lab.
 		}
 		return keep(func(n string) bool { return chosen[n] }), nil
 	case TargetLeader, TargetFollowers:
-		leader, err := c.leader(ctx)
+		leader, err := c.Leader(ctx)
 		if err != nil {
 			return nil, err
 		}

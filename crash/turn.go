@@ -67,10 +67,14 @@ func (o Options) onDisk(kind string) (Options, error) {
 	case o.cuts() && o.Policy != fault.Policy(disk.Drop):
 		return o, lab.Misuse("cut policy %s: disks of kind dm keep nothing of the writes that a cut drops; use --cut drop, or --disk fault", o.Policy)
 	}
-	if o.Disk == (disk.Fault{}) {
-		o.Disk = disk.Fault{Op: disk.OpWrite}
+	if o.IO == "" {
+		o.IO = string(disk.OpWrite)
 	}
-	if err := dm.CheckFault(o.Disk); err != nil {
+	armed, err := fault.ParseDiskFault(o.IO)
+	if err != nil {
+		return o, err
+	}
+	if err := dm.CheckFault(armed); err != nil {
 		return o, lab.Misuse("disk fault: %w; see docs/faults.md, or use --disk fault", err)
 	}
 	if o.Profile != "" {
@@ -80,38 +84,51 @@ func (o Options) onDisk(kind string) (Options, error) {
 	return o, nil
 }
 
-// turn is one of the run, with its fault.
-type turn struct {
-	Turn
-	fault fault.Fault
+// with are the parameters of a turn's fault in the nth round.
+func (o Options) with(t Turn, n int) map[string]string {
+	with := map[string]string{}
+	set := func(name, value string) {
+		if value != "" {
+			with[name] = value
+		}
+	}
+	switch t.Fault {
+	case fault.NamePowerLoss:
+		set("cut", string(o.Policy))
+	case fault.NameHostCrash:
+		set("how", string(o.How))
+	case fault.NameIOError:
+		set("io", o.IO)
+		set("keep", string(o.afterError))
+	case fault.NameFailpoint:
+		if len(o.Points) > 0 {
+			set("point", o.Points[(n-1)%len(o.Points)])
+		}
+		if o.PointWithin > 0 {
+			set("within", o.PointWithin.String())
+		}
+	}
+	return with
 }
 
-// newTurns makes the faults, and checks that the lab's members can be hit so.
-func newTurns(o Options, l *lab.Lab) ([]turn, error) {
-	var all []turn
+// newTurns checks that the lab's members can be hit so.
+func newTurns(o Options, l *lab.Lab) ([]Turn, error) {
 	for _, t := range o.turns() {
 		if err := CheckTarget(t.Target, l.Names()); err != nil {
 			return nil, err
 		}
-		f, err := fault.New(t.Fault)
+		f, err := fault.Make(t.Fault, o.with(t, 1))
 		if err != nil {
 			return nil, err
-		}
-		switch f := f.(type) {
-		case *fault.IOError:
-			f.Disk, f.Policy = o.Disk, o.afterError
-		case *fault.Failpoint:
-			f.Within = o.PointWithin
 		}
 		for _, m := range l.Members {
 			if err := f.Needs(m); err != nil {
 				return nil, fmt.Errorf("%s: %w", t.Fault, err)
 			}
 		}
-		all = append(all, turn{t, f})
 	}
-	return all, nil
+	return o.turns(), nil
 }
 
 // turn is that of the nth round.
-func (r *run) turn(n int) turn { return r.turns[(n-1)%len(r.turns)] }
+func (r *run) turn(n int) Turn { return r.turns[(n-1)%len(r.turns)] }

@@ -20,7 +20,7 @@ func TestTurns(t *testing.T) {
 	if err := s.Options.Check(); err != nil {
 		t.Error(err)
 	}
-	r := &run{turns: []turn{{Turn: Turn{"a", ""}}, {Turn: Turn{"b", ""}}}}
+	r := &run{turns: []Turn{{"a", ""}, {"b", ""}}}
 	if r.turn(1).Fault != "a" || r.turn(2).Fault != "b" || r.turn(3).Fault != "a" {
 		t.Error("the rounds do not take turns")
 	}
@@ -34,15 +34,15 @@ func TestOnDisk(t *testing.T) {
 	for name, tt := range map[string]struct {
 		in     Options
 		policy fault.Policy
-		armed  disk.Operation
+		armed  string
 		bad    bool
 	}{
-		"mixed":   {in: Options{Fault: "power-loss", Policy: fault.Mixed}, policy: "drop", armed: disk.OpWrite},
-		"unsaid":  {in: Options{Fault: "io-error"}, policy: "drop", armed: disk.OpWrite},
-		"said":    {in: Options{Fault: "io-error", Disk: disk.Fault{Op: disk.OpFlush}}, policy: "drop", armed: disk.OpFlush},
+		"mixed":   {in: Options{Fault: "power-loss", Policy: fault.Mixed}, policy: "drop", armed: "write"},
+		"unsaid":  {in: Options{Fault: "io-error"}, policy: "drop", armed: "write"},
+		"said":    {in: Options{Fault: "io-error", IO: "flush"}, policy: "drop", armed: "flush"},
 		"torn":    {in: Options{Fault: "power-loss", Policy: "torn"}, bad: true},
-		"count":   {in: Options{Fault: "io-error", Disk: disk.Fault{Op: disk.OpFlush, Count: 1}}, bad: true},
-		"range":   {in: Options{Fault: "io-error", Disk: disk.Fault{Op: disk.OpWrite, Length: 4096}}, bad: true},
+		"count":   {in: Options{Fault: "io-error", IO: "flush,count=1"}, bad: true},
+		"range":   {in: Options{Fault: "io-error", IO: "write,range=0+4KiB"}, bad: true},
 		"profile": {in: Options{Fault: "kill", Profile: disk.LyingFlush}, bad: true},
 	} {
 		o, err := tt.in.onDisk("dm")
@@ -53,7 +53,7 @@ func TestOnDisk(t *testing.T) {
 			}
 			continue
 		}
-		if err != nil || o.Policy != tt.policy || o.Disk.Op != tt.armed || o.afterError != disk.Drop {
+		if err != nil || o.Policy != tt.policy || o.IO != tt.armed || o.afterError != disk.Drop {
 			t.Errorf("%s: %+v, %v", name, o, err)
 		}
 	}

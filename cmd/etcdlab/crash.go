@@ -21,13 +21,13 @@ func newCrash() *cobra.Command {
 		Short: "Put a lab under load, break it, let it recover, and record all of it",
 		Args:  cobra.ExactArgs(1),
 	}
-	cmd.Flags().StringVar(&name, "fault", "", fmt.Sprintf("what to do: %v", fault.Names))
+	cmd.Flags().StringVar(&name, "fault", "", fmt.Sprintf("what to do: %v", fault.Names()))
 	cmd.Flags().BoolVar(&verify, "verify", false, "judge the run at once")
 	flags.add(cmd)
 	o := addOutput(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if name == "" {
-			return withCode(codeUsage, fmt.Errorf("say which fault with --fault: %v", fault.Names))
+			return withCode(codeUsage, fmt.Errorf("say which fault with --fault: %v", fault.Names()))
 		}
 		opts := crash.Options{Fault: name, Progress: o.progress}
 		if err := flags.over(cmd, &opts); err != nil {

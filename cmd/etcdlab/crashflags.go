@@ -69,11 +69,10 @@ func (c *crashFlags) over(cmd *cobra.Command, o *crash.Options) error {
 		o.Profile = c.profile
 	}
 	if c.io != "" {
-		f, err := fault.ParseDiskFault(c.io)
-		if err != nil {
+		if _, err := fault.ParseDiskFault(c.io); err != nil {
 			return withCode(codeUsage, err)
 		}
-		o.Disk = f
+		o.IO = c.io
 	}
 	if c.how != "" {
 		how, err := fault.ParseHostCrash(c.how)

@@ -19,6 +19,7 @@ import (
 // target; which of them reach it depends on the point: only a leader reaches
 // raftBeforeLeaderSend, only a follower raftBeforeFollowerSend.
 type Failpoint struct {
+	Point string
 	// Within bounds the wait for the first target to reach the point; zero is 5 s.
 	Within time.Duration
 }
@@ -26,7 +27,19 @@ type Failpoint struct {
 // othersWithin is how long the other targets have once one has panicked.
 const othersWithin = 300 * time.Millisecond
 
-func (*Failpoint) Name() string { return "failpoint" }
+var failpointKinds = []Kind{
+	{
+		Name: NameFailpoint, Group: GroupFailpoint,
+		Doc: "etcd panics at a point compiled into it, on whichever targets reach it",
+		Params: []Param{
+			{Name: "point", Doc: "gofail's name of it; `etcdlab failpoints` lists them", Type: text(nil), Default: "raftBeforeSave"},
+			{Name: "within", Doc: "how long the first target has to reach it", Type: duration(), Default: "5s"},
+		},
+		New: func(a Args) (Fault, error) {
+			return &Failpoint{Point: a.Text("point"), Within: a.Duration("within")}, nil
+		},
+	},
+}
 
 func (*Failpoint) Needs(m lab.Member) error { return needs[lab.Runner](m) }
 
@@ -50,10 +63,10 @@ func (f *Failpoint) Apply(ctx context.Context, s *Scene, targets []lab.Member) (
 		points[m.Name()] = failpoint.New(info.FailpointURL)
 	}
 	err := each(targets, func(m lab.Member) error {
-		if err := points[m.Name()].Set(ctx, s.Point, `panic("etcdlab")`); err != nil {
+		if err := points[m.Name()].Set(ctx, f.Point, `panic("etcdlab")`); err != nil {
 			return err
 		}
-		s.event(history.EventFault, m.Name(), "armed: panic at "+s.Point)
+		s.event(history.EventFault, m.Name(), "armed: panic at "+f.Point)
 		return nil
 	})
 	if _, unknown := errors.AsType[*failpoint.UnknownError](err); unknown {
@@ -72,7 +85,7 @@ func (f *Failpoint) Apply(ctx context.Context, s *Scene, targets []lab.Member) (
 		if gone {
 			return nil
 		}
-		how, gone, err := s.disarm(ctx, m, points[m.Name()], s.Point)
+		how, gone, err := s.disarm(ctx, m, points[m.Name()], f.Point)
 		if gone {
 			mu.Lock()
 			panicked[m.Name()] = how
@@ -87,10 +100,10 @@ func (f *Failpoint) Apply(ctx context.Context, s *Scene, targets []lab.Member) (
 		return Effect{}, errors.Join(err, disarmErr)
 	}
 	if len(panicked) == 0 {
-		return Effect{Message: fmt.Sprintf("%s was not reached within %v", s.Point, within)}, err
+		return Effect{Message: fmt.Sprintf("%s was not reached within %v", f.Point, within)}, err
 	}
 	names := slices.Sorted(maps.Keys(panicked))
-	return Effect{Observed: true, Message: fmt.Sprintf("panic at %s on %s", s.Point, strings.Join(names, ", "))}, nil
+	return Effect{Observed: true, Message: fmt.Sprintf("panic at %s on %s", f.Point, strings.Join(names, ", "))}, nil
 }
 
 // A member may reach the point while it is disarmed: it is then about to end,

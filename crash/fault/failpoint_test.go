@@ -33,7 +33,7 @@ func TestFailpointSeesWhoPanicsWhileDisarmed(t *testing.T) {
 			calm.fail = gofail(t, func(string) bool { return true })
 			var r recorder
 			// Slow gives a busy machine time to run what ends m2.
-			s, f := &Scene{Round: 1, Record: r.record, Point: "raftBeforeSave", Slow: 20}, &Failpoint{}
+			s, f := &Scene{Round: 1, Record: r.record, Slow: 20}, &Failpoint{Point: "raftBeforeSave"}
 			all := []lab.Member{first, late, calm}
 			effect, err := f.Apply(t.Context(), s, all)
 			if err != nil || !effect.Observed {
@@ -63,7 +63,7 @@ func TestFailpointReachedWhileItIsDisarmed(t *testing.T) {
 		return true
 	})
 	var r recorder
-	s, f := &Scene{Round: 1, Record: r.record, Point: "raftBeforeSave"}, &Failpoint{Within: 20 * time.Millisecond}
+	s, f := &Scene{Round: 1, Record: r.record}, &Failpoint{Point: "raftBeforeSave", Within: 20 * time.Millisecond}
 	effect, err := f.Apply(t.Context(), s, []lab.Member{m})
 	if err != nil || !effect.Observed || !r.has(history.EventExited, "m1") {
 		t.Errorf("%+v, %v", effect, err)
@@ -74,7 +74,7 @@ func TestFailpointThatNobodyReaches(t *testing.T) {
 	m := newMember("m1")
 	m.fail = gofail(t, func(string) bool { return true })
 	var r recorder
-	s, f := &Scene{Round: 1, Record: r.record, Point: "defragBeforeCopy"}, &Failpoint{Within: 20 * time.Millisecond}
+	s, f := &Scene{Round: 1, Record: r.record}, &Failpoint{Point: "defragBeforeCopy", Within: 20 * time.Millisecond}
 	effect, err := f.Apply(t.Context(), s, []lab.Member{m})
 	if err != nil || effect.Observed || !strings.Contains(effect.Message, "not reached") || r.has(history.EventExited, "m1") {
 		t.Errorf("%+v, %v", effect, err)

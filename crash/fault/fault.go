@@ -7,11 +7,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"sync"
 	"time"
 
 	"github.com/hashicorp/go-multierror"
+	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/etcdlab/etcdlab/crash/history"
 	"github.com/etcdlab/etcdlab/internal/clock"
@@ -20,13 +20,22 @@ import (
 
 // Scene is what a fault acts in: one round of one run.
 type Scene struct {
-	Round  int
-	Seed   uint64
-	Record func(history.Event)
-	Point  string        // the failpoint, for Failpoint
-	Policy Policy        // of each disk, for PowerLoss
-	How    lab.HostCrash // the way machines end, for HostCrash; "" is each in turn
-	Slow   float64       // how many times longer things take than usual; less than 1 is 1
+	Round   int
+	Seed    uint64 // of this application
+	Record  func(history.Event)
+	Slow    float64      // how many times longer things take than usual; less than 1 is 1
+	Members []lab.Member // the whole lab's
+	Cluster Cluster
+}
+
+// Cluster is the etcd cluster, for faults that ask or tell it something.
+type Cluster interface {
+	// Leader names the member that leads; it waits until one does.
+	Leader(ctx context.Context) (string, error)
+	// Client is the run's own client of one member, not to be closed.
+	Client(member string) *clientv3.Client
+	// Learn asks every member for its ID again, after it may have changed.
+	Learn(ctx context.Context) error
 }
 
 // Effect is what was seen of a fault.
@@ -35,35 +44,19 @@ type Effect struct {
 	Message  string
 }
 
-// Fault is something done to members.
+// Fault is something done to members, once: each application has one of its own.
 type Fault interface {
-	Name() string
 	// Needs gives an *lab.UnsupportedError when a member cannot be hit so.
 	Needs(m lab.Member) error
 	// Apply breaks the targets and returns when the effect has been seen, or
 	// with Observed false when it did not come in time.
 	Apply(ctx context.Context, s *Scene, targets []lab.Member) (Effect, error)
-	// Heal gives the targets back what was taken and starts etcd again; it
-	// does not wait for etcd to serve. It may follow an Apply that failed
-	// half-way, and may be called twice.
+	// Heal gives the targets back what was taken and starts etcd again; it sees
+	// that what it took back is gone, and does not wait for etcd to serve. It may
+	// follow an Apply that failed half-way or that another process began, and
+	// may be called twice.
 	Heal(ctx context.Context, s *Scene, targets []lab.Member) error
 }
-
-// New returns a fault by its name.
-func New(name string) (Fault, error) {
-	for _, f := range []Fault{&PowerLoss{}, &Kill{}, &IOError{}, &Failpoint{}, &HostCrash{}, &None{}} {
-		if f.Name() == name {
-			return f, nil
-		}
-	}
-	return nil, fmt.Errorf("unknown fault %q; the faults are %v", name, Names)
-}
-
-// Names lists every fault.
-var Names = []string{"power-loss", "kill", "io-error", "failpoint", "host-crash", NameNone}
-
-// Known says whether there is a fault of that name.
-func Known(name string) bool { return slices.Contains(Names, name) }
 
 // slow is d at the speed of the members' machines.
 func (s *Scene) slow(d time.Duration) time.Duration {

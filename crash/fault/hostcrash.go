@@ -14,17 +14,19 @@ import (
 // HostCrash ends the machines of its targets: a kernel panic, a reset, or a hang.
 // What their page caches held is lost; what their disks' caches hold is not, so
 // it is no power loss.
-type HostCrash struct{}
-
-func (*HostCrash) Name() string { return "host-crash" }
+type HostCrash struct {
+	How lab.HostCrash // "" is each way in turn
+}
 
 func (*HostCrash) Needs(m lab.Member) error {
-	for _, err := range []error{needs[lab.HostCrasher](m), needs[lab.Runner](m)} {
-		if err != nil {
-			return err
-		}
+	return all(m, needs[lab.HostCrasher], needs[lab.Runner])
+}
+
+func hostCrashes() (words []string) {
+	for _, how := range lab.HostCrashes {
+		words = append(words, string(how))
 	}
-	return nil
+	return words
 }
 
 // ParseHostCrash accepts the ways in which a machine ends; "" is each in turn.
@@ -36,9 +38,9 @@ func ParseHostCrash(s string) (lab.HostCrash, error) {
 }
 
 // how is the way of this round.
-func (s *Scene) how() lab.HostCrash {
-	if s.How != "" {
-		return s.How
+func (h *HostCrash) how(s *Scene) lab.HostCrash {
+	if h.How != "" {
+		return h.How
 	}
 	return lab.HostCrashes[max(s.Round-1, 0)%len(lab.HostCrashes)]
 }
@@ -47,8 +49,8 @@ var hostWords = map[lab.HostCrash]string{
 	lab.HostPanic: "its kernel panicked", lab.HostReset: "it was reset", lab.HostHang: "it hangs",
 }
 
-func (*HostCrash) Apply(ctx context.Context, s *Scene, targets []lab.Member) (Effect, error) {
-	how := s.how()
+func (h *HostCrash) Apply(ctx context.Context, s *Scene, targets []lab.Member) (Effect, error) {
+	how := h.how(s)
 	err := each(targets, func(m lab.Member) error {
 		c, err := lab.Can[lab.HostCrasher](m)
 		if err != nil {

@@ -31,8 +31,8 @@ func TestHostCrashBootsBeforeItStarts(t *testing.T) {
 		}
 	}
 	m := newMember("m1")
-	s := &Scene{Round: 1, How: lab.HostHang, Record: func(history.Event) {}}
-	if _, err := (&HostCrash{}).Apply(t.Context(), s, []lab.Member{m}); err != nil {
+	s := &Scene{Round: 1, Record: func(history.Event) {}}
+	if _, err := (&HostCrash{How: lab.HostHang}).Apply(t.Context(), s, []lab.Member{m}); err != nil {
 		t.Fatal(err)
 	}
 	m.wants(t, "crash hang")
@@ -86,7 +86,7 @@ func TestFaultsOnDeviceMapper(t *testing.T) {
 	m := newMember("m1")
 	m.profile = "dm"
 	var r recorder
-	s, p := &Scene{Round: 1, Record: r.record, Policy: Policy(disk.Drop)}, &PowerLoss{}
+	s, p := &Scene{Round: 1, Record: r.record}, &PowerLoss{Policy: Policy(disk.Drop)}
 	if _, err := p.Apply(t.Context(), s, []lab.Member{m}); err != nil {
 		t.Fatal(err)
 	}

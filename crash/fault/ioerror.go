@@ -23,15 +23,23 @@ type IOError struct {
 	Policy disk.Policy
 }
 
-func (*IOError) Name() string { return "io-error" }
+var diskKinds = []Kind{
+	{
+		Name: NameIOError, Group: GroupDisk,
+		Doc: "operations of the targets' disks fail with EIO",
+		Params: []Param{
+			{Name: "io", Doc: "read, write or flush, with conditions, such as write,nth=3,count=1", Type: text(func(s string) error { _, err := ParseDiskFault(s); return err }), Default: "flush,count=1"},
+			{Name: "keep", Doc: "what the disk's cache keeps at the reboot that heals", Type: word(string(disk.Keep), string(disk.Drop)), Default: string(disk.Keep)},
+		},
+		New: func(a Args) (Fault, error) {
+			f, err := ParseDiskFault(a.Text("io"))
+			return &IOError{Disk: f, Policy: disk.Policy(a.Text("keep"))}, err
+		},
+	},
+}
 
 func (*IOError) Needs(m lab.Member) error {
-	for _, err := range []error{needs[lab.DiskFaulter](m), needs[lab.PowerCutter](m), needs[lab.Runner](m)} {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+	return all(m, needs[lab.DiskFaulter], needs[lab.PowerCutter], needs[lab.Runner])
 }
 
 // hitFor bounds the wait for the fault to be hit, endFor the wait for etcd to

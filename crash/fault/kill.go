@@ -9,7 +9,9 @@ import (
 // Kill ends etcd with SIGKILL; the page cache and the disk stay.
 type Kill struct{}
 
-func (*Kill) Name() string { return "kill" }
+var processKinds = []Kind{
+	{Name: "kill", Group: GroupProcess, Doc: "SIGKILL: the process ends, the page cache and the disk stay", New: func(Args) (Fault, error) { return &Kill{}, nil }},
+}
 
 func (*Kill) Needs(m lab.Member) error { return needs[lab.Runner](m) }
 

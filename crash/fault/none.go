@@ -12,7 +12,9 @@ const NameNone = "none"
 // None does nothing. It is never seen to take effect.
 type None struct{}
 
-func (*None) Name() string { return NameNone }
+var loadKinds = []Kind{
+	{Name: NameNone, Group: GroupProcess, Doc: "nothing is done: the load alone is what is judged", New: func(Args) (Fault, error) { return &None{}, nil }},
+}
 
 func (*None) Needs(lab.Member) error { return nil }
 

@@ -26,6 +26,15 @@ func ParsePolicy(s string) (Policy, error) {
 	return "", fmt.Errorf("unknown cut policy %q; the policies are %v and %s", s, disk.Policies, Mixed)
 }
 
+// Policies are what ParsePolicy accepts.
+func Policies() []string {
+	words := []string{string(Mixed)}
+	for _, p := range disk.Policies {
+		words = append(words, string(p))
+	}
+	return words
+}
+
 // of draws a disk's policy and seed for one round: a pure function of both.
 func (p Policy) of(roundSeed uint64, member string) (disk.Policy, uint64) {
 	r := seed.Rand(roundSeed, "cut/"+member)

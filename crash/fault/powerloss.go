@@ -33,6 +33,8 @@ const (
 // waits there is blocked in the kernel and is seen frozen after the cut, which
 // releases it, and before it is killed.
 type PowerLoss struct {
+	Policy Policy // of each disk; "" is Mixed
+
 	mu   sync.Mutex
 	cuts map[string]cutAt
 }
@@ -42,17 +44,35 @@ type cutAt struct {
 	time int64
 }
 
-func (*PowerLoss) Name() string { return "power-loss" }
+var powerKinds = []Kind{
+	{
+		Name: NamePowerLoss, Group: GroupPower,
+		Doc: "the targets lose power at one instant: silent at once, and their disks keep nothing that no flush covered but what the policy says",
+		Params: []Param{
+			{Name: "cut", Doc: "what the disks keep of un-flushed writes", Type: word(Policies()...), Default: string(Mixed)},
+		},
+		New: func(a Args) (Fault, error) { return &PowerLoss{Policy: Policy(a.Text("cut"))}, nil },
+	},
+	{
+		Name: NameHostCrash, Group: GroupPower,
+		Doc: "the targets' machines panic, are reset or hang: the page cache is lost, the disks' caches are not",
+		Params: []Param{
+			{Name: "how", Doc: "how a machine ends; by default each way in turn", Type: word(hostCrashes()...)},
+		},
+		New: func(a Args) (Fault, error) { return &HostCrash{How: lab.HostCrash(a.Text("how"))}, nil },
+	},
+}
+
+// Names of faults that others must know.
+const (
+	NamePowerLoss = "power-loss"
+	NameHostCrash = "host-crash"
+	NameFailpoint = "failpoint"
+	NameIOError   = "io-error"
+)
 
 func (*PowerLoss) Needs(m lab.Member) error {
-	for _, err := range []error{
-		needs[lab.PowerCutter](m), needs[lab.Pauser](m), needs[lab.Linker](m), needs[lab.Runner](m),
-	} {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+	return all(m, needs[lab.PowerCutter], needs[lab.Pauser], needs[lab.Linker], needs[lab.Runner])
 }
 
 func (p *PowerLoss) Apply(ctx context.Context, s *Scene, targets []lab.Member) (Effect, error) {

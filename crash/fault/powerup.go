@@ -70,7 +70,7 @@ func (p *PowerLoss) restore(ctx context.Context, s *Scene, m lab.Member) error {
 		record = p.cuts[m.Name()]
 		p.mu.Unlock()
 	}
-	policy, cutSeed := s.Policy.of(s.Seed, m.Name())
+	policy, cutSeed := p.Policy.of(s.Seed, m.Name())
 	stats, profile := lab.Can[lab.DiskFaulter](m)
 	begun := clock.Now()
 	r, err := c.Restore(ctx, policy, cutSeed)

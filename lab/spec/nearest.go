@@ -6,9 +6,9 @@ import (
 	"strings"
 )
 
-// didYouMean is `, did you mean "X"?` for the nearest of the valid words, or
+// DidYouMean is `, did you mean "X"?` for the nearest of the valid words, or
 // the list of them when none is near.
-func didYouMean(word string, valid []string) string {
+func DidYouMean(word string, valid []string) string {
 	best, distance := "", 64
 	for _, v := range valid {
 		// A third of a word may be wrong: "zfs" is near xfs, "ntfs" is not.
@@ -55,5 +55,5 @@ func oneOf(what, word string, valid []string) string {
 	if slices.Contains(valid, word) {
 		return ""
 	}
-	return fmt.Sprintf("unknown %s %q%s", what, word, didYouMean(word, valid))
+	return fmt.Sprintf("unknown %s %q%s", what, word, DidYouMean(word, valid))
 }

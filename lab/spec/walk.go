@@ -73,7 +73,7 @@ func (d *decoder) mapping(n ast.Node, path string, known fields) {
 	d.pairs(n, path, func(key string, at *ast.MappingValueNode) {
 		f, ok := known[key]
 		if !ok {
-			d.fail(at, join(path, key), "unknown field %q%s", key, didYouMean(key, known.names()))
+			d.fail(at, join(path, key), "unknown field %q%s", key, DidYouMean(key, known.names()))
 			return
 		}
 		d.value(at.Value, join(path, key), f)
