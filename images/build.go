@@ -50,6 +50,7 @@ func (s *Store) buildLocked(ctx context.Context, p plan, progress func(string)) 
 		}
 		img.Key, img.Inputs, img.Created = key, p.in, time.Now().UTC()
 		img.BboltFailpoints, img.Gofail, img.OS, img.Arch = p.in.Bbolt, p.in.Gofail, p.in.OS, p.in.Arch
+		img.Patches = patchNames(p.req.Patches)
 		if img.Failpoints == nil {
 			img.Failpoints = []Failpoint{} // [] and not null for who reads the JSON
 		}

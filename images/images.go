@@ -10,11 +10,12 @@ const DefaultVersion = "v3.7.3"
 
 // Request says what to build. Exactly one of Version and Source is set.
 type Request struct {
-	Version         string // v3.5.0 or later, with or without the v
-	Source          string // a local etcd tree
-	NoFailpoints    bool   // leave the server's failpoints as comments
-	BboltFailpoints bool   // compile bbolt's failpoints in too
-	Arch            string // GOARCH of the members' hosts; this machine's if empty
+	Version         string  // v3.5.0 or later, with or without the v
+	Source          string  // a local etcd tree
+	NoFailpoints    bool    // leave the server's failpoints as comments
+	BboltFailpoints bool    // compile bbolt's failpoints in too
+	Patches         []Patch // applied in this order, before failpoints are compiled in
+	Arch            string  // GOARCH of the members' hosts; this machine's if empty
 }
 
 // Image is one cache entry; its JSON form is the entry's manifest.
@@ -27,6 +28,7 @@ type Image struct {
 	Binaries        map[string]string `json:"binaries"` // etcd, etcdctl, etcdutl: absolute paths
 	Failpoints      []Failpoint       `json:"failpoints"`
 	BboltFailpoints bool              `json:"bboltFailpoints"`
+	Patches         []string          `json:"patches,omitempty"` // what they were called
 	Go              string            `json:"go"`
 	Gofail          string            `json:"gofail"`
 	OS              string            `json:"os"`

@@ -28,6 +28,7 @@ type Inputs struct {
 	Tree       string `json:"tree,omitempty"`    // hash of a local tree's sources
 	Failpoint  bool   `json:"failpoints"`
 	Bbolt      bool   `json:"bboltFailpoints"`
+	Patches    string `json:"patches,omitempty"` // hash of the patch set
 	Gofail     string `json:"gofail,omitempty"`
 	Go         string `json:"go"`
 	Toolchain  string `json:"toolchain"`            // GOTOOLCHAIN: with Go, what really compiles

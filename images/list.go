@@ -39,9 +39,15 @@ func (p plan) list(ctx context.Context, work string) ([]Failpoint, error) {
 		return nil, err
 	}
 	var modules []module
-	if p.source != nil {
+	switch {
+	case len(p.req.Patches) > 0:
+		// They need a copy to change.
+		if modules, err = k.fetch(ctx, &Image{Tools: map[string]string{}}); err == nil {
+			err = k.patch()
+		}
+	case p.source != nil:
 		modules, err = p.source.modules()
-	} else {
+	default:
 		var dir string
 		dir, err = k.download(ctx, serverModule, p.in.Version)
 		modules = []module{{serverModule, dir}}

@@ -30,7 +30,7 @@ func (s *Store) plan(ctx context.Context, r Request) (plan, error) {
 	if p.req.Arch == "" {
 		p.req.Arch = runtime.GOARCH
 	}
-	p.in = Inputs{Failpoint: !r.NoFailpoints, Bbolt: r.BboltFailpoints, OS: imageOS, Arch: p.req.Arch, Recipe: recipeRevision}
+	p.in = Inputs{Failpoint: !r.NoFailpoints, Bbolt: r.BboltFailpoints, Patches: hashPatches(r.Patches), OS: imageOS, Arch: p.req.Arch, Recipe: recipeRevision}
 	if !r.NoFailpoints {
 		p.in.Gofail = gofailVersion
 	}

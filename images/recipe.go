@@ -58,6 +58,9 @@ func compile(ctx context.Context, p plan, work, out string, progress func(string
 	if err != nil {
 		return Image{}, err
 	}
+	if err := k.patch(); err != nil {
+		return Image{}, err
+	}
 	for _, t := range targets {
 		dir := filepath.Join(k.tree(), t.dir)
 		if t.module == serverModule && p.in.Failpoint {
@@ -130,6 +133,17 @@ func (k *kitchen) fetch(ctx context.Context, img *Image) ([]module, error) {
 		}
 	}
 	return []module{{serverModule, filepath.Join(k.tree(), "server")}}, nil
+}
+
+// patch applies the patches to the tree.
+func (k *kitchen) patch() error {
+	for _, p := range k.req.Patches {
+		k.progress("applying patch " + p.Name)
+		if err := p.apply(k.tree()); err != nil {
+			return k.because(err, Usage, "patch "+p.Name+" does not fit", "make it from the sources of this version")
+		}
+	}
+	return nil
 }
 
 // enable turns the failpoints of the server, and of bbolt if asked for, into

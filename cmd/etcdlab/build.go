@@ -28,7 +28,10 @@ func build(ctx context.Context, s *spec.Lab, p lab.Provider, o *output) (map[str
 	}
 	built, done := map[string]lab.Binaries{}, map[string]lab.Binaries{}
 	for _, m := range s.Members {
-		request := imageRequest(s.EtcdFor(m.Name))
+		request, err := imageRequest(s.EtcdFor(m.Name))
+		if err != nil {
+			return nil, fmt.Errorf("etcd of member %s: %w", m.Name, err)
+		}
 		request.Arch = b.arch
 		img, err := store.Build(ctx, request, b.progress)
 		if err != nil {
@@ -76,11 +79,12 @@ func (b *builder) wrap(ctx context.Context, img images.Image, provider string) (
 	return binaries, nil
 }
 
-func imageRequest(e spec.Etcd) images.Request {
+func imageRequest(e spec.Etcd) (images.Request, error) {
+	patches, err := images.ReadPatches(e.Patches)
 	return images.Request{
-		Version: e.Version, Source: e.Source, BboltFailpoints: e.BboltFailpoints,
+		Version: e.Version, Source: e.Source, BboltFailpoints: e.BboltFailpoints, Patches: patches,
 		NoFailpoints: e.Failpoints != nil && !*e.Failpoints,
-	}
+	}, err
 }
 
 func openImages() (*images.Store, error) {

@@ -17,12 +17,16 @@ func newImages() *cobra.Command {
 }
 
 // imageFlags say which build is meant.
-type imageFlags struct{ request images.Request }
+type imageFlags struct {
+	request images.Request
+	patches []string
+}
 
 func (f *imageFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.request.Source, "source", "", "a local etcd tree, instead of VERSION")
 	cmd.Flags().BoolVar(&f.request.BboltFailpoints, "bbolt-failpoints", false, "compile bbolt's failpoints in too")
 	cmd.Flags().BoolVar(&f.request.NoFailpoints, "no-failpoints", false, "compile no failpoints in")
+	cmd.Flags().StringArrayVar(&f.patches, "patch", nil, "apply a unified diff first: a file, or one that is built in; may be repeated")
 }
 
 // of gives the build that is meant, and the cache.
@@ -34,6 +38,10 @@ func (f *imageFlags) of(args []string) (images.Request, *images.Store, error) {
 	}
 	if r.Version == "" && r.Source == "" {
 		r.Version = images.DefaultVersion
+	}
+	var err error
+	if r.Patches, err = images.ReadPatches(f.patches); err != nil {
+		return r, nil, err
 	}
 	store, err := openImages()
 	return r, store, err

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/goccy/go-yaml/ast"
 )
@@ -53,13 +54,25 @@ func read(what, path string) (file, dir string, data []byte, err error) {
 	return file, dir, data, nil
 }
 
-// rebase makes relative sources absolute.
-func (l *Lab) rebase(dir string) error {
-	sources := []*string{&l.Etcd.Source}
-	for i := range l.Members {
-		sources = append(sources, &l.Members[i].Etcd.Source)
+// paths are what may be relative to the lab file. A patch without a dot or a
+// slash in its name is one that is built in.
+func (e *Etcd) paths() []*string {
+	paths := []*string{&e.Source}
+	for i, p := range e.Patches {
+		if strings.ContainsAny(p, `./\`) {
+			paths = append(paths, &e.Patches[i])
+		}
 	}
-	for _, s := range sources {
+	return paths
+}
+
+// rebase makes relative sources and patches absolute.
+func (l *Lab) rebase(dir string) error {
+	paths := l.Etcd.paths()
+	for i := range l.Members {
+		paths = append(paths, l.Members[i].Etcd.paths()...)
+	}
+	for _, s := range paths {
 		if *s == "" || filepath.IsAbs(*s) {
 			continue
 		}
@@ -200,6 +213,7 @@ func (d *decoder) etcd(e *Etcd) field {
 			"source":          d.string(&e.Source),
 			"failpoints":      func(n ast.Node, path string) { e.Failpoints = new(bool); d.bool(e.Failpoints)(n, path) },
 			"bboltFailpoints": d.bool(&e.BboltFailpoints),
+			"patches":         d.list(&e.Patches),
 			"args":            d.words(&e.Args),
 			"env":             d.words(&e.Env),
 		})

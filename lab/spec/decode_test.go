@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -147,7 +148,7 @@ func TestHostileInput(t *testing.T) {
 func TestLoad(t *testing.T) {
 	dir := t.TempDir()
 	file := filepath.Join(dir, "lab.yaml")
-	if err := os.WriteFile(file, []byte("etcd: {source: ../etcd}\nmembers: [{name: a, etcd: {source: /src}}]\n"), 0o600); err != nil {
+	if err := os.WriteFile(file, []byte("etcd: {source: ../etcd, patches: [a.patch, builtin]}\nmembers: [{name: a, etcd: {source: /src}}]\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	lab, err := Load(file)
@@ -156,6 +157,9 @@ func TestLoad(t *testing.T) {
 	}
 	if want := filepath.Join(filepath.Dir(dir), "etcd"); lab.Etcd.Source != want {
 		t.Errorf("source %s, want %s", lab.Etcd.Source, want)
+	}
+	if want := []string{filepath.Join(dir, "a.patch"), "builtin"}; !slices.Equal(lab.Etcd.Patches, want) {
+		t.Errorf("patches %v, want %v", lab.Etcd.Patches, want)
 	}
 	if lab.Members[0].Etcd.Source != "/src" {
 		t.Errorf("member's source %s", lab.Members[0].Etcd.Source)

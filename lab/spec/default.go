@@ -125,6 +125,11 @@ func (e Etcd) over(o Etcd) Etcd {
 		r.Failpoints = &f
 	}
 	r.BboltFailpoints = e.BboltFailpoints || o.BboltFailpoints
+	// Patches are of the sources that they are said with.
+	r.Patches = slices.Clone(e.Patches)
+	if o.Version != "" || o.Source != "" || o.Patches != nil {
+		r.Patches = slices.Clone(o.Patches)
+	}
 	r.Args = merged(e.Args, o.Args)
 	r.Env = merged(e.Env, o.Env)
 	return r

@@ -78,6 +78,9 @@ func (e Etcd) settings(path string, put func(path, value string)) {
 	if e.BboltFailpoints {
 		put(path+".bboltFailpoints", "true")
 	}
+	if len(e.Patches) > 0 {
+		put(path+".patches", strings.Join(e.Patches, ", "))
+	}
 	for k, v := range e.Args {
 		put(path+".args."+k, strconv.Quote(v))
 	}

@@ -39,7 +39,8 @@ type Etcd struct {
 	Source          string            `yaml:"source,omitempty" json:"source,omitempty"` // a local tree
 	Failpoints      *bool             `yaml:"failpoints,omitempty" json:"failpoints,omitempty"`
 	BboltFailpoints bool              `yaml:"bboltFailpoints,omitempty" json:"bboltFailpoints,omitempty"`
-	Args            map[string]string `yaml:"args,omitempty" json:"args,omitempty"` // flags without the dashes
+	Patches         []string          `yaml:"patches,omitempty" json:"patches,omitempty"` // of the sources: unified diffs, or those built in
+	Args            map[string]string `yaml:"args,omitempty" json:"args,omitempty"`       // flags without the dashes
 	Env             map[string]string `yaml:"env,omitempty" json:"env,omitempty"`
 }
 

@@ -42,7 +42,7 @@ func TestMarshal(t *testing.T) {
 		},
 		"everything": {
 			APIVersion: APIVersion, Kind: Kind, Name: "all",
-			Etcd: Etcd{Source: "/src/etcd", Failpoints: &no, Env: map[string]string{"GODEBUG": "x=1,y=2"}},
+			Etcd: Etcd{Source: "/src/etcd", Failpoints: &no, Patches: []string{"/src/a.patch", "before-apply-request"}, Env: map[string]string{"GODEBUG": "x=1,y=2"}},
 			Members: Members{{Name: "a", Etcd: Etcd{Version: "v3.5.4", Failpoints: &no}}, {Name: "b"},
 				{Name: "c", Etcd: Etcd{Args: map[string]string{"heartbeat-interval": "5", "election-timeout": "50"}}}},
 			Disk: Disk{Kind: "fault", FS: "xfs", Size: 300<<20 + 4096, Profile: "fua", KeepLog: true},
@@ -118,7 +118,7 @@ func TestDefaultDoesNotShareArgs(t *testing.T) {
 
 func TestEtcdFor(t *testing.T) {
 	lab := &Lab{
-		Etcd: Etcd{Args: map[string]string{"a": "1", "b": "1"}, Env: map[string]string{"X": "1"}},
+		Etcd: Etcd{Patches: []string{"p"}, Args: map[string]string{"a": "1", "b": "1"}, Env: map[string]string{"X": "1"}},
 		Members: Members{
 			{Name: "m1"},
 			{Name: "m2", Etcd: Etcd{Source: "/tree", Args: map[string]string{"b": "2", "c": "2"}}},
@@ -128,7 +128,7 @@ func TestEtcdFor(t *testing.T) {
 	yes := true
 	timers := map[string]string{heartbeat: "30", election: "300", "a": "1"}
 	want := map[string]Etcd{
-		"m1": {Version: DefaultVersion, Failpoints: &yes, Args: merged(timers, map[string]string{"b": "1"}), Env: lab.Etcd.Env},
+		"m1": {Version: DefaultVersion, Failpoints: &yes, Patches: []string{"p"}, Args: merged(timers, map[string]string{"b": "1"}), Env: lab.Etcd.Env},
 		"m2": {Source: "/tree", Failpoints: &yes, Args: merged(timers, map[string]string{"b": "2", "c": "2"}), Env: lab.Etcd.Env},
 	}
 	for m, w := range want {

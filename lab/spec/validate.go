@@ -97,6 +97,12 @@ func (v *validator) etcd(path string, own, full Etcd) {
 	if full.BboltFailpoints && full.Failpoints != nil && !*full.Failpoints {
 		v.fail(path+".bboltFailpoints", "bboltFailpoints needs failpoints: true; one binary has both")
 	}
+	for i, p := range own.Patches {
+		if p == "" {
+			v.fail(fmt.Sprintf("%s.patches[%d]", path, i), "a patch has no name")
+		}
+		v.say(fmt.Sprintf("%s.patches[%d]", path, i), badValue(p))
+	}
 	for _, flag := range slices.Sorted(maps.Keys(own.Args)) {
 		v.say(path+".args."+flag, badFlag(flag, own.Args[flag]))
 	}
@@ -176,7 +182,7 @@ func (v *validator) members(l *Lab) {
 }
 
 func (e Etcd) isZero() bool {
-	return e.Version == "" && e.Source == "" && e.Failpoints == nil && !e.BboltFailpoints && len(e.Args) == 0 && len(e.Env) == 0
+	return e.Version == "" && e.Source == "" && e.Failpoints == nil && !e.BboltFailpoints && len(e.Patches) == 0 && len(e.Args) == 0 && len(e.Env) == 0
 }
 
 func (v *validator) disk(d Disk) {
