@@ -29,8 +29,12 @@ type Kind struct {
 	Group  Group
 	Doc    string // one line
 	Params []Param
-	// Alone says why it cannot be under way beside another fault; "" is that it can.
-	Alone string
+	// Beside says that it can be under way on a member at the same time as
+	// another fault. Others wait until the member is healed of the one before:
+	// those that end, start or freeze etcd, or change its disk.
+	Beside bool
+	// Members is the least a lab must have of them.
+	Members int
 	// New makes the fault for one application. Its arguments have been checked
 	// one by one; an error is about how they go together.
 	New func(a Args) (Fault, error)

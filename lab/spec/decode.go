@@ -145,6 +145,7 @@ func joined(problems []*Error) error {
 // refer to aliases can cost.
 type decoder struct {
 	src      *source
+	over     bool // what is read goes over what is there: maps are added to
 	anchors  map[string]ast.Node
 	places   map[string]position // of each value that was read, by path
 	problems []*Error

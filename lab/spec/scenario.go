@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/goccy/go-yaml/ast"
@@ -17,7 +18,7 @@ const ScenarioKind = "Scenario"
 type Scenario struct {
 	APIVersion string
 	Kind       string
-	Name       string // of the scenario
+	Name       string // of the scenario; slashes group them
 	Doc        string
 	Lab        Lab // as in a lab file, without apiVersion and kind
 	Run        Run
@@ -36,31 +37,44 @@ func (s *Scenario) Problem(path string, err error) error {
 
 // Run is the part of a scenario that is played; zero is the command's default.
 type Run struct {
-	Fault   string
-	Target  string
-	Cut     string // of a power loss: the policy
-	IO      string // of io-error
-	Host    string // of host-crash
-	Profile string // armed once the members serve
-	Points  []string
+	// Fault and what belongs to it is the short form of a schedule of one step.
+	Fault  string   `yaml:"fault,omitempty"`
+	Target string   `yaml:"target,omitempty"`
+	Cut    string   `yaml:"cut,omitempty"`    // of a power loss: the policy
+	IO     string   `yaml:"io,omitempty"`     // of io-error
+	Host   string   `yaml:"host,omitempty"`   // of host-crash
+	Points []string `yaml:"points,omitempty"` // of failpoint, a step each
+	// Schedule is what is done, a step a round and again from the first.
+	Schedule []Step        `yaml:"schedule,omitempty"`
+	Rounds   int           `yaml:"rounds,omitempty"`
+	Every    time.Duration `yaml:"every,omitempty"` // from one round's start to the next's, at least
+
+	Profile string `yaml:"profile,omitempty"` // of the disks, armed once the members serve
 	// Traffic is the load.
-	Traffic Traffic
-	// Duration is how long the load runs at least.
-	Duration time.Duration
-	Rounds   int
-	Clients  int
-	Rate     int // operations a second
+	Traffic Traffic `yaml:"traffic,omitempty"`
+	// Duration is how long the load runs at least. Without rounds, the schedule
+	// goes on for so long.
+	Duration time.Duration `yaml:"duration,omitempty"`
+	// Budget is the time after which no round is begun.
+	Budget  time.Duration `yaml:"budget,omitempty"`
+	Clients int           `yaml:"clients,omitempty"`
+	Rate    int           `yaml:"rate,omitempty"` // operations a second
 	// Before and After are the acknowledged operations that each round waits for.
-	Before, After int
+	Before  int           `yaml:"before,omitempty"`
+	After   int           `yaml:"after,omitempty"`
+	Recover time.Duration `yaml:"recover,omitempty"` // how long members have to serve again
+	// Checks are those that must come to a verdict; none is all. Any that fails
+	// fails the run, named or not.
+	Checks []string `yaml:"checks,omitempty"`
 }
 
 // LoadScenario reads and decodes a scenario file, as Load does a lab file.
-func LoadScenario(path string) (*Scenario, error) {
+func LoadScenario(path string, sets ...string) (*Scenario, error) {
 	file, dir, data, err := read("scenario", path)
 	if err != nil {
 		return nil, err
 	}
-	s, err := DecodeScenario(file, data)
+	s, err := DecodeScenario(file, data, sets...)
 	if err != nil {
 		return nil, err
 	}
@@ -70,13 +84,37 @@ func LoadScenario(path string) (*Scenario, error) {
 	return s, nil
 }
 
-// DecodeScenario reads a scenario from YAML; problems are told as Decode does.
-func DecodeScenario(file string, data []byte) (*Scenario, error) {
+// DecodeScenario reads a scenario from YAML, with sets such as run.rounds=5 over
+// it; problems are told as Decode does.
+func DecodeScenario(file string, data []byte, sets ...string) (*Scenario, error) {
 	d, root, err := newDecoder(file, data)
 	if err != nil {
 		return nil, err
 	}
 	s := &Scenario{at: func(path, message string) *Error { return d.src.at(d.placeOf(path), path, message) }}
+	d.scenario(root, s)
+	for _, set := range sets {
+		if len(d.problems) > 0 {
+			break
+		}
+		if err := s.set(set); err != nil {
+			return nil, err
+		}
+	}
+	if len(d.problems) == 0 {
+		d.check("apiVersion", s.APIVersion, APIVersion)
+		d.check("kind", s.Kind, ScenarioKind)
+		for part := range strings.SplitSeq(s.Name, "/") {
+			if bad := badName("scenario", part, maxLabName); bad != "" {
+				d.problems = append(d.problems, d.src.at(d.placeOf("name"), "name", bad))
+			}
+		}
+		d.validate(&s.Lab, "lab.")
+	}
+	return s, d.sorted()
+}
+
+func (d *decoder) scenario(root ast.Node, s *Scenario) {
 	d.mapping(root, "", fields{
 		"apiVersion": d.string(&s.APIVersion),
 		"kind":       d.string(&s.Kind),
@@ -90,15 +128,6 @@ func DecodeScenario(file string, data []byte) (*Scenario, error) {
 		},
 		"run": func(n ast.Node, path string) { d.run(n, path, &s.Run) },
 	})
-	if len(d.problems) == 0 {
-		d.check("apiVersion", s.APIVersion, APIVersion)
-		d.check("kind", s.Kind, ScenarioKind)
-		if bad := badName("scenario", s.Name, maxLabName); bad != "" {
-			d.problems = append(d.problems, d.src.at(d.placeOf("name"), "name", bad))
-		}
-		d.validate(&s.Lab, "lab.")
-	}
-	return s, d.sorted()
 }
 
 func (d *decoder) check(path, got, want string) {
@@ -114,6 +143,8 @@ func (d *decoder) run(n ast.Node, path string, r *Run) {
 		"rounds": d.count(&r.Rounds), "clients": d.count(&r.Clients), "rate": d.count(&r.Rate),
 		"before": d.count(&r.Before), "after": d.count(&r.After),
 		"traffic": d.traffic(&r.Traffic), "duration": d.duration(&r.Duration),
+		"schedule": d.steps(&r.Schedule, 1), "every": d.duration(&r.Every), "budget": d.duration(&r.Budget),
+		"recover": d.duration(&r.Recover), "checks": d.list(&r.Checks),
 	})
 }
 

@@ -13,14 +13,25 @@ import (
 // otherwise than in it. What is nil or empty is the profile's. What names there
 // are is for package crash to say.
 type Traffic struct {
-	Profile string
-	Weights map[string]int // of operations; 0 takes one out
-	Sizes   []SizeWeight   // of values
+	Profile string         `yaml:"profile,omitempty"`
+	Weights map[string]int `yaml:"weights,omitempty"` // of operations; 0 takes one out
+	Sizes   []SizeWeight   `yaml:"-"`                 // of values
 
-	Rate, Clients, PerMember, Keys, Leases, Watchers, SlowWatchers, CompactBehind *int
-	LeaseTTLs                                                                     []int // seconds
-	CompactEvery, HashEvery, DefragEvery, SnapshotEvery, AuthEvery                *time.Duration
-	Auth                                                                          *bool
+	Rate          *int           `yaml:"rate,omitempty"`
+	Clients       *int           `yaml:"clients,omitempty"`
+	PerMember     *int           `yaml:"perMember,omitempty"`
+	Keys          *int           `yaml:"keys,omitempty"`
+	Leases        *int           `yaml:"leases,omitempty"`
+	Watchers      *int           `yaml:"watchers,omitempty"`
+	SlowWatchers  *int           `yaml:"slowWatchers,omitempty"`
+	CompactBehind *int           `yaml:"compactBehind,omitempty"`
+	LeaseTTLs     []int          `yaml:"leaseTTLs,omitempty"` // seconds
+	CompactEvery  *time.Duration `yaml:"compactEvery,omitempty"`
+	HashEvery     *time.Duration `yaml:"hashEvery,omitempty"`
+	DefragEvery   *time.Duration `yaml:"defragEvery,omitempty"`
+	SnapshotEvery *time.Duration `yaml:"snapshotEvery,omitempty"`
+	AuthEvery     *time.Duration `yaml:"authEvery,omitempty"`
+	Auth          *bool          `yaml:"auth,omitempty"`
 }
 
 // SizeWeight is how often values of one size are written.
@@ -92,7 +103,9 @@ func (d *decoder) wholes(l *[]int) field {
 
 func (d *decoder) weights(m *map[string]int) field {
 	return func(n ast.Node, path string) {
-		*m = map[string]int{}
+		if !d.over || *m == nil {
+			*m = map[string]int{}
+		}
 		d.pairs(n, path, func(key string, at *ast.MappingValueNode) {
 			d.value(at.Value, join(path, key), func(n ast.Node, path string) {
 				var weight int

@@ -84,7 +84,9 @@ func (d *decoder) mapping(n ast.Node, path string, known fields) {
 // that snapshot-count: 100 means what it seems to.
 func (d *decoder) words(m *map[string]string) field {
 	return func(n ast.Node, path string) {
-		*m = map[string]string{}
+		if !d.over || *m == nil {
+			*m = map[string]string{}
+		}
 		d.pairs(n, path, func(key string, at *ast.MappingValueNode) {
 			d.value(at.Value, join(path, key), func(n ast.Node, path string) {
 				s, ok := text(n)
