@@ -13,6 +13,7 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/etcdlab/etcdlab/crash/traffic"
+	"github.com/etcdlab/etcdlab/internal/each"
 	"github.com/etcdlab/etcdlab/lab"
 )
 
@@ -206,6 +207,20 @@ func (c *cluster) serving(ctx context.Context, max time.Duration, served func(me
 	}
 	wg.Wait()
 	return silent
+}
+
+// serve waits for some of the members to serve, whatever the others do, and says
+// whether all did.
+func (c *cluster) serve(ctx context.Context, members []lab.Member, max time.Duration, served func(member string)) bool {
+	ctx, cancel := context.WithTimeout(ctx, max)
+	defer cancel()
+	return each.Do(len(members), func(i int) error {
+		err := c.untilServes(ctx, members[i])
+		if err == nil {
+			served(members[i].Name())
+		}
+		return err
+	}) == nil
 }
 
 // untilServes ends early when etcd ends, or its agent.

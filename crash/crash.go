@@ -7,9 +7,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
+	"github.com/etcdlab/etcdlab/crash/fault"
 	"github.com/etcdlab/etcdlab/crash/history"
+	"github.com/etcdlab/etcdlab/crash/schedule"
 	"github.com/etcdlab/etcdlab/crash/traffic"
 	"github.com/etcdlab/etcdlab/internal/clock"
 	"github.com/etcdlab/etcdlab/internal/seed"
@@ -33,14 +36,13 @@ func Run(ctx context.Context, l *lab.Lab, o Options) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	if l.Partial != "" {
-		return nil, fmt.Errorf("lab %s is not whole: %s; `etcdlab up` completes it, `etcdlab down %s` removes it", l.Name, l.Partial, l.Name)
+	if err := whole(l); err != nil {
+		return nil, err
 	}
 	if o, err = o.onDisk(l.Spec.Disk.Kind); err != nil {
 		return nil, err
 	}
-	turns, err := newTurns(o, l)
-	if err != nil {
+	if err := o.check(l); err != nil {
 		return nil, err
 	}
 	c, err := connect(ctx, l)
@@ -54,7 +56,7 @@ func Run(ctx context.Context, l *lab.Lab, o Options) (*Result, error) {
 	if err := c.Learn(ctx); err != nil {
 		return nil, err
 	}
-	r := &run{opts: o, lab: l, cluster: c, turns: turns, logStart: map[string]int64{}, profiles: map[string]string{}}
+	r := &run{opts: o, lab: l, cluster: c, members: newTaken(l.Members), unhealed: bookOf(l), logStart: map[string]int64{}, profiles: map[string]string{}}
 	if err := r.choosePoints(ctx); err != nil {
 		return nil, err
 	}
@@ -70,13 +72,17 @@ type run struct {
 	opts    Options
 	lab     *lab.Lab
 	cluster *cluster
-	turns   []Turn
-	meta    history.Run
-	dir     *runDir
-	load    *traffic.Load
+	members taken
+	// unhealed has the records of the faults that are under way.
+	unhealed book
+	meta     history.Run
+	dir      *runDir
+	load     *traffic.Load
 	// loadStart is when the load was started, of CLOCK_MONOTONIC.
 	loadStart int64
-	rounds    []history.Figures
+	// roundAt is when the next round's fault may come, of CLOCK_MONOTONIC.
+	roundAt int64
+	rounds  []history.Figures
 	// profiles are the disks' before the run armed another.
 	profiles map[string]string
 	// logStart is where in each member's log the run began, in bytes.
@@ -144,10 +150,11 @@ func errorText(err error) string {
 	return err.Error()
 }
 
-// choosePoints expands "*" to every failpoint of the binary, a round each, and
-// tells a point that it does not have.
+// choosePoints expands the point "*" to every failpoint of the binary, a round
+// each, and tells a point that it does not have.
 func (r *run) choosePoints(ctx context.Context) error {
-	if len(r.opts.Points) == 0 {
+	points := schedule.Values(r.opts.Schedule, fault.NameFailpoint, "point")
+	if len(points) == 0 {
 		return nil
 	}
 	first := r.lab.Members[0]
@@ -162,19 +169,25 @@ func (r *run) choosePoints(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if len(r.opts.Points) > 1 || r.opts.Points[0] != AllPoints {
-		for _, p := range r.opts.Points {
-			if err := failpoint.Find(list, p); err != nil {
-				return err
-			}
+	for _, p := range points {
+		if p == AllPoints || p == "" {
+			continue
 		}
-		return nil
+		if err := failpoint.Find(list, p); err != nil {
+			return err
+		}
 	}
-	r.opts.Points = nil
-	for _, p := range list {
-		r.opts.Points = append(r.opts.Points, p.Name)
+	if slices.Contains(points, AllPoints) {
+		var names []string
+		for _, p := range list {
+			names = append(names, p.Name)
+		}
+		before := len(r.opts.Schedule)
+		r.opts.Schedule = schedule.Every(r.opts.Schedule, fault.NameFailpoint, "point", AllPoints, names)
+		if r.opts.Rounds == before { // once through
+			r.opts.Rounds = len(r.opts.Schedule)
+		}
 	}
-	r.opts.Rounds = len(r.opts.Points)
 	return nil
 }
 
@@ -197,7 +210,7 @@ func (r *run) startLoad(ctx context.Context) error {
 }
 
 func (r *run) playRounds(ctx context.Context) error {
-	for n := 1; n <= r.opts.Rounds; n++ {
+	for n := 1; r.more(n); n++ {
 		figures, goOn, err := r.round(ctx, n)
 		r.rounds = append(r.rounds, figures)
 		if err != nil {
@@ -209,6 +222,18 @@ func (r *run) playRounds(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// more says whether there is an nth round.
+func (r *run) more(n int) bool {
+	since := clock.Since(r.loadStart)
+	switch {
+	case n > 1 && r.opts.Budget > 0 && since >= r.opts.Budget:
+		return false
+	case r.opts.Rounds > 0:
+		return n <= r.opts.Rounds
+	}
+	return n == 1 || since < r.opts.Duration
 }
 
 // acked waits until n more operations than from have been acknowledged.

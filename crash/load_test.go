@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/etcdlab/etcdlab/crash/fault"
+	"github.com/etcdlab/etcdlab/crash/schedule"
 	"github.com/etcdlab/etcdlab/crash/traffic"
 	"github.com/etcdlab/etcdlab/lab/spec"
 )
@@ -17,7 +18,7 @@ func TestEveryScenarioIsWhole(t *testing.T) {
 		if err != nil {
 			t.Errorf("%s: %v", s.Name, err)
 		}
-		if s.Doc == "" || s.Members == 0 || o.loops(s.Members) < 1 || o.Traffic.Name == "" {
+		if s.Doc == "" || o.loops(3) < 1 || o.Traffic.Name == "" {
 			t.Errorf("%s: %+v", s.Name, s)
 		}
 	}
@@ -62,23 +63,23 @@ func TestTrafficOf(t *testing.T) {
 }
 
 func TestLoadOptions(t *testing.T) {
-	o, err := Options{Fault: "kill"}.withDefaults()
+	o, err := Options{Schedule: schedule.One("kill", "", nil)}.withDefaults()
 	if err != nil || o.Traffic.Name != "default" || o.loops(3) != 16 || o.OpsBefore != 1000 {
 		t.Errorf("%+v, %v", o, err)
 	}
 	slow, _ := traffic.Find("puts")
 	slow.Rate = 10
-	o, err = Options{Fault: fault.NameNone, Traffic: slow, Rounds: 4, Duration: time.Minute}.withDefaults()
+	o, err = Options{Schedule: schedule.One(fault.NameNone, "", nil), Traffic: slow, Rounds: 4, Duration: time.Minute}.withDefaults()
 	if err != nil || o.loops(3) != 15 || o.OpsBefore != 20 || o.share() != 15*time.Second {
 		t.Errorf("%+v, %v", o, err)
 	}
 	if o.Rate = 100; o.rate() != 100 {
 		t.Error("a rate that is said does not replace the profile's")
 	}
-	if _, err := (Options{Fault: "kill", Duration: -1}).withDefaults(); err == nil || !strings.Contains(err.Error(), "a duration of") {
+	if _, err := (Options{Schedule: schedule.One("kill", "", nil), Duration: -1}).withDefaults(); err == nil || !strings.Contains(err.Error(), "a duration of") {
 		t.Error(err)
 	}
-	if _, err := (Options{Fault: "kill", Traffic: traffic.Profile{Name: "x", Mix: map[string]int{"jam": 1}}}).withDefaults(); err == nil || !strings.Contains(err.Error(), `unknown operation "jam"`) {
+	if _, err := (Options{Schedule: schedule.One("kill", "", nil), Traffic: traffic.Profile{Name: "x", Mix: map[string]int{"jam": 1}}}).withDefaults(); err == nil || !strings.Contains(err.Error(), `unknown operation "jam"`) {
 		t.Error(err)
 	}
 	r := &run{opts: o, loadStart: 5e9}

@@ -3,50 +3,45 @@ package crash
 import (
 	"crypto/rand"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"time"
 
-	"github.com/etcdlab/etcdlab/crash/fault"
+	"github.com/etcdlab/etcdlab/crash/schedule"
 	"github.com/etcdlab/etcdlab/crash/traffic"
-	"github.com/etcdlab/etcdlab/disk"
-	"github.com/etcdlab/etcdlab/lab"
+	"github.com/etcdlab/etcdlab/lab/spec"
 )
 
 // Options are one run on a lab.
 type Options struct {
 	Scenario string // its name in the evidence; "crash" when none
-	Fault    string // fault.Names
-	Target   string // see CheckTarget
-	// Then is what the second round does, the third and so on, before it is the
-	// turn of Fault on Target again.
-	Then   []Turn
-	Policy fault.Policy
-	Seed   uint64
+	// Schedule is what the rounds do, one step each and again from the first.
+	Schedule []spec.Step
+	Seed     uint64
+	// Rounds is how many there are; 0 is once through the schedule or, with a
+	// duration, as many as fit.
 	Rounds int
+	// Every is the least time from the start of one round to that of the next.
+	Every time.Duration
 	// Traffic is the load; zero is the default profile, with 16 clients.
 	Traffic traffic.Profile
 	Clients int     // in place of the profile's, if not 0
 	Rate    float64 // operations a second, in place of the profile's if not 0
-	// Points are the failpoints, one a round in turn; AllPoints is every point
-	// of the binary, a round each.
-	Points []string
-	// PointWithin bounds the wait for a point to be reached; 0 is 5 s.
-	PointWithin time.Duration
-	// IO is what io-error arms, as fault.ParseDiskFault reads it; "" is one
-	// failed flush.
-	IO string
-	// How is how host-crash ends machines; "" is each way in turn.
-	How lab.HostCrash
 	// Profile is armed on every disk once the members serve; "" leaves it.
 	Profile string
 	// Duration is how long the load runs at least, the rounds' faults spread
 	// evenly over it; 0 is as long as the rounds take.
 	Duration time.Duration
+	// Budget is how long after the start of the load rounds may begin; 0 is
+	// without end.
+	Budget time.Duration
 	// OpsBefore and OpsAfter are the acknowledged operations that a round
 	// waits for before its fault and after the recovery; 0 is 1,000 and 300.
 	OpsBefore, OpsAfter int
 	// RecoverWithin bounds the wait for a restarted member to serve; 0 is 30 s.
 	RecoverWithin time.Duration
+	// Checks are those that must come to a verdict; none is all.
+	Checks []string
 	// KeepDiskLogs stores each cut's write log in the run directory.
 	KeepDiskLogs bool
 
@@ -55,9 +50,6 @@ type Options struct {
 	Tool    string // etcdlab's version
 	// Progress is told what is going on, a line each.
 	Progress func(format string, args ...any)
-
-	// afterError is what a disk keeps at the reboot after an I/O error.
-	afterError disk.Policy
 }
 
 // AllPoints stands for every failpoint of the binary.
@@ -95,19 +87,14 @@ func (o Options) withDefaults() (Options, error) {
 	if o.Scenario == "" {
 		o.Scenario = "crash"
 	}
-	for _, t := range o.turns() {
-		if _, err := fault.Find(t.Fault); err != nil {
-			return o, err
-		}
+	if len(o.Schedule) == 0 {
+		return o, errors.New("the run has no schedule: say which fault")
 	}
-	if o.Target == "" {
-		o.Target = TargetAll
-	}
-	if o.Rounds == 0 {
-		o.Rounds = 1
+	if o.Rounds == 0 && (o.Duration == 0 || schedule.Quiet(o.Schedule)) {
+		o.Rounds = len(o.Schedule)
 	}
 	if o.Rounds < 0 || o.Rounds > 1_000_000 {
-		return o, fmt.Errorf("%d rounds: must be 1 to 1,000,000", o.Rounds)
+		return o, fmt.Errorf("%d rounds: must be 0, for as many as fit the duration, to 1,000,000", o.Rounds)
 	}
 	if o.Traffic.Name == "" && len(o.Traffic.Mix) == 0 {
 		var err error
@@ -123,6 +110,9 @@ func (o Options) withDefaults() (Options, error) {
 	}
 	if o.Duration < 0 || o.Duration > maxDuration {
 		return o, fmt.Errorf("a duration of %v: must be 0 to %v", o.Duration, maxDuration)
+	}
+	if o.Every < 0 || o.Budget < 0 || o.RecoverWithin < 0 {
+		return o, errors.New("every, budget and recover must not be less than 0")
 	}
 	if o.Clients < 0 || o.Clients > 4096 {
 		return o, fmt.Errorf("%d clients: must be 0, for the profile's, to 4096", o.Clients)

@@ -18,8 +18,14 @@ var errNoLoad = errors.New("the cluster took no load")
 // tellEvery is how often a long wait says how far it is.
 const tellEvery = 30 * time.Second
 
-// share is how much of the run's duration one round has; 0 without a duration.
-func (o Options) share() time.Duration { return o.Duration / time.Duration(o.Rounds) }
+// share is how much of the run's duration one round has; 0 without a duration,
+// and where as many rounds are played as fit.
+func (o Options) share() time.Duration {
+	if o.Rounds == 0 {
+		return 0
+	}
+	return o.Duration / time.Duration(o.Rounds)
+}
 
 // at is the instant, of CLOCK_MONOTONIC, after so many shares of the duration.
 func (r *run) at(shares float64) int64 {

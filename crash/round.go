@@ -7,11 +7,11 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/etcdlab/etcdlab/crash/fault"
 	"github.com/etcdlab/etcdlab/crash/history"
+	"github.com/etcdlab/etcdlab/crash/schedule"
 	"github.com/etcdlab/etcdlab/internal/clock"
 	"github.com/etcdlab/etcdlab/internal/seed"
 )
@@ -20,21 +20,19 @@ import (
 // that serves probes but not load has a deadline too.
 const loadWithin = 60 * time.Second
 
-// round plays one fault: load, fault, heal, recovery, load. goOn is false when
-// the cluster did not come back, which is for the judge; err is ours.
+// round plays one step of the schedule: load, faults, recovery, load. goOn is
+// false when the cluster did not come back, which is for the judge; err is ours.
 func (r *run) round(ctx context.Context, n int) (fig history.Figures, goOn bool, err error) {
-	turn := r.turn(n)
-	if turn.Fault == fault.NameNone {
+	step := schedule.Round(r.opts.Schedule, r.opts.Seed, n)
+	if step.Fault == fault.NameNone {
 		return r.quiet(ctx, n)
 	}
 	begun := clock.Now()
 	returned, ackedAtStart := r.load.Returned(), r.load.Acked()
 	r.dir.event(history.Event{Time: begun, Kind: history.EventRoundStart, Round: n})
 	rng := seed.Rand(roundSeed(r.opts.Seed, n), "round")
-	fig = history.Figures{Fault: turn.Fault, Clients: r.meta.Clients}
-	if turn.Fault == "power-loss" {
-		fig.Policy = r.meta.Policy
-	}
+	fig = history.Figures{Clients: r.meta.Clients}
+	st := &stage{r: r, n: n}
 	defer func() {
 		fig.RoundNS = clock.Now() - begun
 		fig.Operations = int(r.load.Returned() - returned)
@@ -55,48 +53,58 @@ func (r *run) round(ctx context.Context, n int) (fig history.Figures, goOn bool,
 		return fig, false, err
 	}
 	// A round's fault comes in the middle of its share of the duration.
-	if err := r.hold(ctx, r.at(float64(n)-0.5)); err != nil {
+	if err := r.hold(ctx, max(r.at(float64(n)-0.5), r.roundAt)); err != nil {
 		return fig, false, err
 	}
+	r.roundAt = clock.Now() + int64(r.opts.Every)
 	fig.PerSecond = float64(r.load.Acked()-ackedAtStart) / clock.Since(begun).Seconds()
 
-	targets, err := r.cluster.pick(ctx, turn.Target, rng)
-	if err != nil {
-		return fig, false, err
-	}
-	for _, m := range targets {
-		fig.Targets = append(fig.Targets, m.Name())
-	}
-	f, err := fault.Make(turn.Fault, r.opts.with(turn, n))
-	if err != nil {
-		return fig, false, err
-	}
-	scene, cuts := r.scene(n)
-	effect, err := f.Apply(ctx, scene, targets)
-	fig.Observed, fig.Message = effect.Observed, effect.Message
-	// Once Apply has begun, the targets are healed whatever happens.
-	healCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.cluster.slow(2*time.Minute))
-	defer cancel()
+	err = st.act(ctx, &step, "")
 	healed := clock.Now()
-	healErr := f.Heal(healCtx, scene, targets)
-	if r.opts.KeepDiskLogs && turn.Fault == "power-loss" {
-		healErr = errors.Join(healErr, r.dir.diskLogs(healCtx, n, targets))
-	}
-	for _, c := range cuts() {
-		fig.Uncovered += c.Uncovered
-		fig.Dropped += c.Dropped
-		fig.Torn += c.Torn
-	}
-	if err != nil && ctx.Err() != nil {
-		err = ctx.Err() // each member's account of it says no more
-	}
-	if err := errors.Join(err, healErr); err != nil {
+	st.figures(&step, &fig)
+	if err != nil {
+		if ctx.Err() != nil {
+			err = ctx.Err()
+		}
 		return fig, false, errors.Join(err, r.broken(ctx))
 	}
-	if !effect.Observed && fig.Message == "" {
-		fig.Message = "the fault was not seen to take effect"
+	fig, goOn, err = r.recover(ctx, n, healed, fig)
+	if goOn {
+		// What was not waited for at once serves by now.
+		for i := range fig.Faults {
+			fig.Faults[i].Recovered = fig.Faults[i].Skipped == ""
+		}
 	}
-	return r.recover(ctx, n, healed, fig)
+	return fig, goOn, err
+}
+
+// sum puts the faults of a round together.
+func sum(fig *history.Figures, faults []history.Injection) {
+	fig.Faults, fig.Observed = faults, len(faults) > 0
+	var names, messages []string
+	for _, in := range faults {
+		if !slices.Contains(names, in.Fault) {
+			names = append(names, in.Fault)
+		}
+		for _, t := range in.Targets {
+			if !slices.Contains(fig.Targets, t) {
+				fig.Targets = append(fig.Targets, t)
+			}
+		}
+		fig.Observed = fig.Observed && (in.Observed || in.Skipped != "")
+		fig.RecoveryNS = max(fig.RecoveryNS, in.RecoveryNS)
+		if in.Fault == fault.NamePowerLoss {
+			fig.Policy = orElse(in.With["cut"], string(fault.Mixed))
+		}
+		switch {
+		case in.Skipped != "":
+			messages = append(messages, "skipped: "+in.Skipped)
+		case in.Message != "" && (len(faults) == 1 || !in.Observed):
+			messages = append(messages, in.Message)
+		}
+	}
+	slices.Sort(fig.Targets)
+	fig.Fault, fig.Message = strings.Join(names, ","), strings.Join(messages, "; ")
 }
 
 // recover waits for every member to serve and for the load to go on.
@@ -104,7 +112,7 @@ func (r *run) recover(ctx context.Context, n int, healed int64, fig history.Figu
 	silent := r.cluster.serving(ctx, r.cluster.slow(r.opts.RecoverWithin), func(member string) {
 		r.dir.event(history.Event{Time: clock.Now(), Kind: history.EventServing, Round: n, Member: member, Duration: clock.Now() - healed})
 	})
-	fig.RecoveryNS = clock.Now() - healed
+	fig.RecoveryNS = max(fig.RecoveryNS, clock.Now()-healed)
 	if ctx.Err() != nil {
 		return fig, false, ctx.Err()
 	}
@@ -155,36 +163,16 @@ func (r *run) broken(ctx context.Context) error {
 	return r.cluster.outside(ctx)
 }
 
-// scene is what the fault acts in, and the cuts it recorded.
-func (r *run) scene(n int) (*fault.Scene, func() []history.Cut) {
-	var mu sync.Mutex
-	var cuts []history.Cut
-	s := &fault.Scene{
-		Round: n, Seed: roundSeed(r.opts.Seed, n), Slow: r.lab.Slow,
-		Members: r.lab.Members, Cluster: r.cluster,
-		Record: func(e history.Event) {
-			if e.Cut != nil {
-				mu.Lock()
-				cuts = append(cuts, *e.Cut)
-				mu.Unlock()
-			}
-			r.dir.event(e)
-		},
-	}
-	return s, func() []history.Cut {
-		mu.Lock()
-		defer mu.Unlock()
-		return slices.Clone(cuts)
-	}
-}
-
 func describe(n, of int, f history.Figures) string {
 	s := fmt.Sprintf("round %d/%d: ", n, max(n, of))
+	if of == 0 {
+		s = fmt.Sprintf("round %d: ", n)
+	}
 	if len(f.Targets) == 0 {
 		return s + "it broke off before its fault"
 	}
 	s += f.Fault + " of " + strings.Join(f.Targets, ",")
-	if f.Fault == "power-loss" {
+	if f.Fault == fault.NamePowerLoss {
 		s += fmt.Sprintf(", %d un-flushed writes: %d dropped, %d torn", f.Uncovered, f.Dropped, f.Torn)
 	} else if f.Message != "" {
 		s += ", " + f.Message

@@ -9,11 +9,12 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
-	"github.com/etcdlab/etcdlab/crash/fault"
 	"github.com/etcdlab/etcdlab/crash/history"
+	"github.com/etcdlab/etcdlab/crash/schedule"
 	"github.com/etcdlab/etcdlab/internal/clock"
 	"github.com/etcdlab/etcdlab/lab"
 )
@@ -42,16 +43,11 @@ func (r *run) open(ctx context.Context) error {
 	r.meta = history.Run{
 		ID: hex.EncodeToString(id[:]), Scenario: r.opts.Scenario, Lab: r.lab.Name, Provider: r.lab.Provider,
 		FS:   r.lab.Spec.Disk.FS,
-		Seed: r.opts.Seed, Rounds: r.opts.Rounds, Fault: r.opts.faultNames(), Target: r.opts.Target, Policy: string(r.opts.Policy),
+		Seed: r.opts.Seed, Rounds: r.opts.Rounds, Checks: r.opts.Checks,
+		Fault: strings.Join(schedule.Faults(r.opts.Schedule), ","), Target: strings.Join(schedule.Targets(r.opts.Schedule), ","), Policy: r.opts.policies(),
 		Clients: r.opts.loops(len(r.lab.Members)), Rate: r.opts.rate(), Traffic: r.opts.Traffic.Name,
 		Start: clock.Now(), Wall: time.Now().UTC().Format(time.RFC3339Nano),
 		Command: r.opts.Command, Tool: r.opts.Tool, Kernel: kernel(),
-	}
-	if !r.opts.cuts() {
-		r.meta.Policy = ""
-	}
-	if r.meta.Fault == fault.NameNone {
-		r.meta.Target = ""
 	}
 	// All evidence is stamped here, by this process, whatever machines the
 	// members are: ClockUncertainty stays 0.

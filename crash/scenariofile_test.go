@@ -15,22 +15,22 @@ func TestFromFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	o := s.Options
-	if o.Scenario != "mine" || o.Fault != "io-error" || o.Target != "m2" || o.Rounds != 9 || o.Rate != 50 || o.Profile != "honest-4k" || o.IO != "write,count=2" {
+	if o.Scenario != "mine" || o.Schedule[0].Fault != "io-error" || o.Schedule[0].Target != "m2" || o.Rounds != 9 || o.Rate != 50 || o.Profile != "honest-4k" || o.Schedule[0].With["io"] != "write,count=2" {
 		t.Errorf("%+v", o)
 	}
 	// What is not said is the built-in scenario's.
 	s, err = FromFile(&spec.Scenario{Name: "mine", Run: spec.Run{Fault: "power-loss"}})
-	if same, _ := FindScenario("power-loss"); err != nil || s.Options.OpsBefore != same.Options.OpsBefore || s.Options.Policy != same.Options.Policy {
+	if same, _ := FindScenario("power-loss"); err != nil || s.Options.OpsBefore != same.Options.OpsBefore || s.Options.Rounds != same.Options.Rounds {
 		t.Errorf("%+v, %v", s.Options, err)
 	}
 	for want, r := range map[string]spec.Run{
-		"run.fault: no fault is set":           {},
-		`run.fault: unknown fault "powder"`:    {Fault: "powder"},
-		`run.host: unknown host crash "faint"`: {Fault: "host-crash", Host: "faint"},
-		"run.cut: ":                            {Fault: "power-loss", Cut: "half"},
-		"run.io: ":                             {Fault: "io-error", IO: "wrte"},
-		"run.profile: unknown disk profile":    {Fault: "kill", Profile: "honest"},
-		`run.target: unknown target "m9"`:      {Fault: "kill", Target: "m9"},
+		"run.fault: no fault and no schedule is set": {},
+		`run.fault: unknown fault "powder"`:          {Fault: "powder"},
+		`run.host: unknown word "faint"`:             {Fault: "host-crash", Host: "faint"},
+		"run.cut: ":                                  {Fault: "power-loss", Cut: "half"},
+		"run.io: ":                                   {Fault: "io-error", IO: "wrte"},
+		"run.profile: unknown disk profile":          {Fault: "kill", Profile: "honest"},
+		`run.target: unknown target "m9"`:            {Fault: "kill", Target: "m9"},
 	} {
 		if _, err := FromFile(&spec.Scenario{Name: "x", Run: r}); err == nil || !strings.HasPrefix(err.Error(), want) {
 			t.Errorf("want %s, got %v", want, err)

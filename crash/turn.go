@@ -1,39 +1,25 @@
 package crash
 
 import (
+	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/etcdlab/etcdlab/crash/fault"
+	"github.com/etcdlab/etcdlab/crash/schedule"
 	"github.com/etcdlab/etcdlab/disk"
 	"github.com/etcdlab/etcdlab/disk/dm"
 	"github.com/etcdlab/etcdlab/lab"
+	"github.com/etcdlab/etcdlab/lab/spec"
 )
 
-// Turn is what one round does, where rounds differ.
-type Turn struct {
-	Fault  string // fault.Names
-	Target string // see CheckTarget
-}
-
-// turns are what the rounds do, one after the other and again.
-func (o Options) turns() []Turn { return append([]Turn{{o.Fault, o.Target}}, o.Then...) }
-
-// faultNames is the faults of the run, in the order of their turns.
-func (o Options) faultNames() string {
-	var names []string
-	for _, t := range o.turns() {
-		if !slices.Contains(names, t.Fault) {
-			names = append(names, t.Fault)
-		}
+// policies are the cut policies of the run's power losses; "" without any.
+func (o Options) policies() string {
+	values := schedule.Values(o.Schedule, fault.NamePowerLoss, "cut")
+	for i, v := range values {
+		values[i] = orElse(v, string(fault.Mixed))
 	}
-	return strings.Join(names, ",")
-}
-
-// cuts says whether a round cuts the power of disks.
-func (o Options) cuts() bool {
-	return slices.ContainsFunc(o.turns(), func(t Turn) bool { return t.Fault == "power-loss" })
+	return strings.Join(values, ",")
 }
 
 // CheckDisk says what is wrong with the options for a lab whose disks are of that
@@ -45,14 +31,14 @@ func (o Options) CheckDisk(kind string) error {
 
 // CheckProvider says what of the run no member of that provider can do, before a
 // lab is made.
-func (o Options) CheckProvider(name string) error {
-	for _, t := range o.turns() {
-		if t.Fault == "host-crash" && name != "vm" {
-			return &lab.UnsupportedError{Member: "a member of provider " + name, Capability: "HostCrasher",
+func (o Options) CheckProvider(name string) (err error) {
+	spec.Leaves(o.Schedule, func(s *spec.Step) {
+		if s.Fault == fault.NameHostCrash && name != "vm" && !s.Optional {
+			err = &lab.UnsupportedError{Member: "a member of provider " + name, Capability: "HostCrasher",
 				Reason: "only a virtual machine can crash alone; use --provider vm"}
 		}
-	}
-	return nil
+	})
+	return err
 }
 
 // onDisk fits the options to the lab's disks: those of device mapper lose what
@@ -61,74 +47,75 @@ func (o Options) onDisk(kind string) (Options, error) {
 	if kind != "dm" {
 		return o, nil
 	}
-	switch {
-	case o.Policy == fault.Mixed || o.Policy == "":
-		o.Policy = fault.Policy(disk.Drop)
-	case o.cuts() && o.Policy != fault.Policy(disk.Drop):
-		return o, lab.Misuse("cut policy %s: disks of kind dm keep nothing of the writes that a cut drops; use --cut drop, or --disk fault", o.Policy)
-	}
-	if o.IO == "" {
-		o.IO = string(disk.OpWrite)
-	}
-	armed, err := fault.ParseDiskFault(o.IO)
-	if err != nil {
-		return o, err
-	}
-	if err := dm.CheckFault(armed); err != nil {
-		return o, lab.Misuse("disk fault: %w; see docs/faults.md, or use --disk fault", err)
+	o.Schedule = spec.CloneSteps(o.Schedule)
+	var errs []error
+	spec.Leaves(o.Schedule, func(s *spec.Step) {
+		with := func(name, value string) {
+			if s.With == nil {
+				s.With = map[string]string{}
+			}
+			s.With[name] = value
+		}
+		switch s.Fault {
+		case fault.NamePowerLoss:
+			switch cut := s.With["cut"]; cut {
+			case "", string(fault.Mixed), string(disk.Drop):
+				with("cut", string(disk.Drop))
+			default:
+				errs = append(errs, lab.Misuse("cut policy %s: disks of kind dm keep nothing of the writes that a cut drops; use --cut drop, or --disk fault", cut))
+			}
+		case fault.NameIOError:
+			if s.With["io"] == "" {
+				with("io", string(disk.OpWrite))
+			}
+			armed, err := fault.ParseDiskFault(s.With["io"])
+			if err == nil {
+				err = dm.CheckFault(armed)
+			}
+			if err != nil {
+				errs = append(errs, lab.Misuse("disk fault: %w; see docs/faults.md, or use --disk fault", err))
+			}
+			with("keep", string(disk.Drop))
+		}
+	})
+	if len(errs) > 0 {
+		return o, errs[0]
 	}
 	if o.Profile != "" {
 		return o, lab.Misuse("disk profile %s: disks of kind dm have no profiles; use --disk fault", o.Profile)
 	}
-	o.afterError = disk.Drop
 	return o, nil
 }
 
-// with are the parameters of a turn's fault in the nth round.
-func (o Options) with(t Turn, n int) map[string]string {
-	with := map[string]string{}
-	set := func(name, value string) {
-		if value != "" {
-			with[name] = value
-		}
+// check says what of the schedule the lab cannot do.
+func (o Options) check(l *lab.Lab) (err error) {
+	if err := schedule.Check(o.Schedule, l.Names()); err != nil {
+		return err
 	}
-	switch t.Fault {
-	case fault.NamePowerLoss:
-		set("cut", string(o.Policy))
-	case fault.NameHostCrash:
-		set("how", string(o.How))
-	case fault.NameIOError:
-		set("io", o.IO)
-		set("keep", string(o.afterError))
-	case fault.NameFailpoint:
-		if len(o.Points) > 0 {
-			set("point", o.Points[(n-1)%len(o.Points)])
+	spec.Leaves(o.Schedule, func(s *spec.Step) {
+		if s.Optional || err != nil {
+			return
 		}
-		if o.PointWithin > 0 {
-			set("within", o.PointWithin.String())
-		}
-	}
-	return with
-}
-
-// newTurns checks that the lab's members can be hit so.
-func newTurns(o Options, l *lab.Lab) ([]Turn, error) {
-	for _, t := range o.turns() {
-		if err := CheckTarget(t.Target, l.Names()); err != nil {
-			return nil, err
-		}
-		f, err := fault.Make(t.Fault, o.with(t, 1))
-		if err != nil {
-			return nil, err
-		}
+		f, makeErr := fault.Make(s.Fault, s.With)
+		err = makeErr
 		for _, m := range l.Members {
-			if err := f.Needs(m); err != nil {
-				return nil, fmt.Errorf("%s: %w", t.Fault, err)
+			if err == nil {
+				err = f.Needs(m)
 			}
 		}
-	}
-	return o.turns(), nil
+		if err != nil {
+			err = fmt.Errorf("%s: %w", s.Fault, err)
+		}
+	})
+	return err
 }
 
-// turn is that of the nth round.
-func (r *run) turn(n int) Turn { return r.turns[(n-1)%len(r.turns)] }
+// CheckSchedule says what is wrong with the schedule for a lab of these members.
+func (o Options) CheckSchedule(members []string) error {
+	err := schedule.Check(o.Schedule, members)
+	// Of a schedule of one step, which nobody wrote down, the place says nothing.
+	if s, ok := errors.AsType[*schedule.StepError](err); ok && len(o.Schedule) == 1 && o.Schedule[0].Fault != "" {
+		return s.Err
+	}
+	return err
+}

@@ -2,9 +2,11 @@ package crash
 
 import (
 	"errors"
+	"maps"
+	"slices"
 	"testing"
 
-	"github.com/etcdlab/etcdlab/crash/fault"
+	"github.com/etcdlab/etcdlab/crash/schedule"
 	"github.com/etcdlab/etcdlab/disk"
 	"github.com/etcdlab/etcdlab/lab"
 )
@@ -14,51 +16,46 @@ func TestTurns(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := s.Options.faultNames(); got != "power-loss,io-error" || !s.Options.cuts() || s.Disk != "dm" {
+	if got := schedule.Faults(s.Options.Schedule); !slices.Equal(got, []string{"power-loss", "io-error"}) || s.Options.policies() != "drop" || s.Lab.Disk.Kind != "dm" {
 		t.Errorf("%q, %+v", got, s)
 	}
 	if err := s.Options.Check(); err != nil {
 		t.Error(err)
 	}
-	r := &run{turns: []Turn{{"a", ""}, {"b", ""}}}
-	if r.turn(1).Fault != "a" || r.turn(2).Fault != "b" || r.turn(3).Fault != "a" {
-		t.Error("the rounds do not take turns")
-	}
-	s.Options.Then = []Turn{{Fault: "powder"}}
-	if s.Options.Check() == nil {
-		t.Error("an unknown fault may have a turn")
+	if (Options{}).Check() == nil {
+		t.Error("a run without a schedule")
 	}
 }
 
 func TestOnDisk(t *testing.T) {
+	one := func(name, param, value string) Options {
+		return Options{Schedule: schedule.One(name, "", map[string]string{param: value})}
+	}
 	for name, tt := range map[string]struct {
-		in     Options
-		policy fault.Policy
-		armed  string
-		bad    bool
+		in   Options
+		with map[string]string // nil is an error
 	}{
-		"mixed":   {in: Options{Fault: "power-loss", Policy: fault.Mixed}, policy: "drop", armed: "write"},
-		"unsaid":  {in: Options{Fault: "io-error"}, policy: "drop", armed: "write"},
-		"said":    {in: Options{Fault: "io-error", IO: "flush"}, policy: "drop", armed: "flush"},
-		"torn":    {in: Options{Fault: "power-loss", Policy: "torn"}, bad: true},
-		"count":   {in: Options{Fault: "io-error", IO: "flush,count=1"}, bad: true},
-		"range":   {in: Options{Fault: "io-error", IO: "write,range=0+4KiB"}, bad: true},
-		"profile": {in: Options{Fault: "kill", Profile: disk.LyingFlush}, bad: true},
+		"mixed":   {one("power-loss", "cut", "mixed"), map[string]string{"cut": "drop"}},
+		"unsaid":  {one("io-error", "io", ""), map[string]string{"io": "write", "keep": "drop"}},
+		"said":    {one("io-error", "io", "flush"), map[string]string{"io": "flush", "keep": "drop"}},
+		"torn":    {one("power-loss", "cut", "torn"), nil},
+		"count":   {one("io-error", "io", "flush,count=1"), nil},
+		"range":   {one("io-error", "io", "write,range=0+4KiB"), nil},
+		"profile": {Options{Schedule: schedule.One("kill", "", nil), Profile: disk.LyingFlush}, nil},
 	} {
 		o, err := tt.in.onDisk("dm")
 		var u *lab.UsageError
-		if tt.bad {
+		if tt.with == nil {
 			if !errors.As(err, &u) {
 				t.Errorf("%s: %v", name, err)
 			}
 			continue
 		}
-		if err != nil || o.Policy != tt.policy || o.IO != tt.armed || o.afterError != disk.Drop {
+		if err != nil || !maps.Equal(o.Schedule[0].With, tt.with) {
 			t.Errorf("%s: %+v, %v", name, o, err)
 		}
 	}
-	o, err := Options{Fault: "power-loss", Policy: "torn"}.onDisk("fault")
-	if err != nil || o.Policy != "torn" || o.afterError != "" {
+	if o, err := one("power-loss", "cut", "torn").onDisk("fault"); err != nil || o.Schedule[0].With["cut"] != "torn" {
 		t.Errorf("on a fault disk: %+v, %v", o, err)
 	}
 }

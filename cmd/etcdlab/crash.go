@@ -3,11 +3,14 @@ package main
 import (
 	"errors"
 	"fmt"
+	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/etcdlab/etcdlab/crash"
 	"github.com/etcdlab/etcdlab/crash/fault"
+	"github.com/etcdlab/etcdlab/lab/spec"
 )
 
 func newCrash() *cobra.Command {
@@ -15,21 +18,27 @@ func newCrash() *cobra.Command {
 		flags  crashFlags
 		name   string
 		verify bool
+		one    stepFlags
 	)
 	cmd := &cobra.Command{
 		Use:   "crash NAME --fault FAULT",
 		Short: "Put a lab under load, break it, let it recover, and record all of it",
 		Args:  cobra.ExactArgs(1),
 	}
-	cmd.Flags().StringVar(&name, "fault", "", fmt.Sprintf("what to do: %v", fault.Names()))
+	cmd.Flags().StringVar(&name, "fault", "", "what to do; `etcdlab faults` lists the faults and their parameters")
 	cmd.Flags().BoolVar(&verify, "verify", false, "judge the run at once")
 	flags.add(cmd)
+	one.add(cmd)
 	o := addOutput(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if name == "" {
-			return withCode(codeUsage, fmt.Errorf("say which fault with --fault: %v", fault.Names()))
+			return withCode(codeUsage, fmt.Errorf("say which fault with --fault: %s", strings.Join(fault.Names(), ", ")))
 		}
-		opts := crash.Options{Fault: name, Progress: o.progress}
+		step, err := one.step(name)
+		if err != nil {
+			return withCode(codeUsage, err)
+		}
+		opts := crash.Options{Schedule: []spec.Step{step}, Progress: o.progress}
 		if err := flags.over(cmd, &opts); err != nil {
 			return withCode(codeUsage, err)
 		}
@@ -37,7 +46,7 @@ func newCrash() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		if err := crash.CheckTarget(opts.Target, l.Names()); err != nil {
+		if err := opts.CheckSchedule(l.Names()); err != nil {
 			return withCode(codeUsage, err)
 		}
 		leaves(l.Name)
@@ -66,4 +75,36 @@ func showRun(o *output, v runView) error {
 	}
 	fmt.Fprintf(o.out, "%d operations, %d faults, seed %d\nevidence in %s\njudge it with: etcdlab verify %s\n", v.Operations, v.Faults, v.Seed, v.RunDir, v.RunDir)
 	return nil
+}
+
+// stepFlags are a schedule of one step.
+type stepFlags struct {
+	with     []string
+	duration time.Duration
+	until    string
+}
+
+func (s *stepFlags) add(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.StringArrayVar(&s.with, "with", nil, "a parameter of the fault as name=value; may be repeated")
+	f.DurationVar(&s.duration, "for", 0, "how long the fault lasts once it was seen to take effect")
+	f.StringVar(&s.until, "until", "", "what ends the fault: snapshot, when the others have compacted past the targets")
+}
+
+func (s *stepFlags) step(name string) (spec.Step, error) {
+	step := spec.Step{Fault: name, For: s.duration, Until: s.until}
+	if s.duration < 0 {
+		return step, fmt.Errorf("--for %v: must not be less than 0", s.duration)
+	}
+	for _, w := range s.with {
+		param, value, ok := strings.Cut(w, "=")
+		if !ok || param == "" {
+			return step, fmt.Errorf("--with %q: want name=value", w)
+		}
+		if step.With == nil {
+			step.With = map[string]string{}
+		}
+		step.With[param] = value
+	}
+	return step, nil
 }

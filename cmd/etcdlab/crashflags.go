@@ -14,8 +14,10 @@ import (
 	"github.com/etcdlab/etcdlab/crash"
 	"github.com/etcdlab/etcdlab/crash/fault"
 	"github.com/etcdlab/etcdlab/crash/report"
+	"github.com/etcdlab/etcdlab/crash/schedule"
 	"github.com/etcdlab/etcdlab/crash/traffic"
 	"github.com/etcdlab/etcdlab/crash/verify"
+	"github.com/etcdlab/etcdlab/lab/spec"
 )
 
 // crashFlags shape a run; `crash` and `run` share them. What is not said on
@@ -52,34 +54,29 @@ func (c *crashFlags) add(cmd *cobra.Command) {
 
 // over puts what was said over the options.
 func (c *crashFlags) over(cmd *cobra.Command, o *crash.Options) error {
+	o.Schedule = spec.CloneSteps(o.Schedule)
 	if c.target != "" {
-		o.Target = c.target
+		spec.Leaves(o.Schedule, func(s *spec.Step) { s.Target = c.target })
 	}
-	if c.cut != "" || o.Policy == "" {
-		p, err := fault.ParsePolicy(c.cut)
-		if err != nil {
-			return withCode(codeUsage, err)
+	for _, p := range []struct{ flag, fault, param, value string }{
+		{"cut", fault.NamePowerLoss, "cut", c.cut}, {"io", fault.NameIOError, "io", c.io}, {"how", fault.NameHostCrash, "how", c.how},
+	} {
+		if p.value != "" && !schedule.Set(o.Schedule, p.fault, p.param, p.value) {
+			return fmt.Errorf("--%s is for %s, which the run does not do", p.flag, p.fault)
 		}
-		o.Policy = p
+	}
+	if len(c.points) > 0 {
+		if !schedule.Has(o.Schedule, fault.NameFailpoint) {
+			return fmt.Errorf("--point is for %s, which the run does not do", fault.NameFailpoint)
+		}
+		olds := schedule.Values(o.Schedule, fault.NameFailpoint, "point")
+		o.Schedule = schedule.Every(o.Schedule, fault.NameFailpoint, "point", olds[0], c.points)
 	}
 	if err := checkProfile(c.profile); err != nil {
 		return err
 	}
 	if c.profile != "" {
 		o.Profile = c.profile
-	}
-	if c.io != "" {
-		if _, err := fault.ParseDiskFault(c.io); err != nil {
-			return withCode(codeUsage, err)
-		}
-		o.IO = c.io
-	}
-	if c.how != "" {
-		how, err := fault.ParseHostCrash(c.how)
-		if err != nil {
-			return withCode(codeUsage, err)
-		}
-		o.How = how
 	}
 	if c.traffic != "" {
 		p, err := traffic.Find(c.traffic)
@@ -90,7 +87,7 @@ func (c *crashFlags) over(cmd *cobra.Command, o *crash.Options) error {
 	}
 	for name, set := range map[string]func(){
 		"rounds": func() { o.Rounds = c.rounds }, "clients": func() { o.Clients = c.clients },
-		"rate": func() { o.Rate = c.rate }, "point": func() { o.Points = c.points },
+		"rate":     func() { o.Rate = c.rate },
 		"duration": func() { o.Duration = c.duration },
 	} {
 		if cmd.Flags().Changed(name) {
@@ -102,9 +99,6 @@ func (c *crashFlags) over(cmd *cobra.Command, o *crash.Options) error {
 	}
 	if cmd.Flags().Changed("duration") && c.duration <= 0 {
 		return withCode(codeUsage, fmt.Errorf("--duration %v: must be more than 0, such as 10m", c.duration))
-	}
-	if o.Fault == "failpoint" && len(o.Points) == 0 {
-		o.Points = []string{"raftBeforeSave"}
 	}
 	o.Seed = c.seed
 	if !cmd.Flags().Changed("seed") {
@@ -165,8 +159,10 @@ func viewOf(r *crash.Result) runView {
 		RunDir: r.Dir, Operations: int(r.Operations), Rounds: r.Rounds,
 	}
 	for _, f := range r.Rounds {
-		if f.Observed {
-			v.Faults++
+		for _, in := range f.Faults {
+			if in.Observed {
+				v.Faults++
+			}
 		}
 	}
 	return v

@@ -9,7 +9,6 @@ import (
 	"maps"
 	"path/filepath"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -25,6 +24,7 @@ func newRun() *cobra.Command {
 		runs crashFlags
 		keep bool
 		name string
+		sets []string
 	)
 	cmd := &cobra.Command{
 		Use:   "run SCENARIO|FILE",
@@ -35,9 +35,10 @@ func newRun() *cobra.Command {
 	runs.add(cmd)
 	cmd.Flags().BoolVar(&keep, "keep", false, "leave the lab up")
 	cmd.Flags().StringVar(&name, "name", "", "name of the lab (default: made up)")
+	cmd.Flags().StringArrayVar(&sets, "set", nil, "change a field of the scenario, such as run.rounds=5 or run.schedule[0].with.cut=torn; may be repeated")
 	o := addOutput(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		sc, err := findScenario(args[0])
+		sc, err := findScenario(args[0], sets...)
 		if err != nil {
 			return withCode(codeUsage, err)
 		}
@@ -54,7 +55,7 @@ func newRun() *cobra.Command {
 		for _, m := range s.Members {
 			members = append(members, m.Name)
 		}
-		if err := crash.CheckTarget(opts.Target, members); err != nil {
+		if err := opts.CheckSchedule(members); err != nil {
 			return withCode(codeUsage, err)
 		}
 		if err := opts.CheckDisk(s.Disk.Kind); err != nil {
@@ -66,11 +67,11 @@ func newRun() *cobra.Command {
 }
 
 // findScenario is a built-in one, or that of a file: what looks like a path.
-func findScenario(s string) (crash.Scenario, error) {
+func findScenario(s string, sets ...string) (crash.Scenario, error) {
 	if ext := filepath.Ext(s); ext != ".yaml" && ext != ".yml" && s != "-" {
-		return crash.FindScenario(s)
+		return crash.FindScenario(s, sets...)
 	}
-	file, err := spec.LoadScenario(s)
+	file, err := spec.LoadScenario(s, sets...)
 	if err != nil {
 		return crash.Scenario{}, err
 	}
@@ -80,14 +81,12 @@ func findScenario(s string) (crash.Scenario, error) {
 // scenarioLab is the lab that a scenario asks for, with the flags over it, and
 // args of etcd where neither says anything of them.
 func scenarioLab(sc crash.Scenario, flags *labFlags, name string, args map[string]string) (*spec.Lab, error) {
-	base := &spec.Lab{Members: spec.Count(sc.Members), Etcd: spec.Etcd{Version: sc.Etcd, Args: maps.Clone(sc.Args)}, Disk: spec.Disk{Kind: sc.Disk}}
-	if sc.Lab != nil {
-		if flags.file != "" {
-			return nil, withCode(codeUsage, errors.New("a scenario file has its lab in it; use it without --file"))
-		}
-		lab := *sc.Lab
-		base = &lab
+	if flags.file != "" && sc.File == nil {
+		return nil, withCode(codeUsage, errors.New("a scenario file has its lab in it; use it without --file"))
 	}
+	lab := *sc.Lab
+	lab.Etcd.Args = maps.Clone(lab.Etcd.Args)
+	base := &lab
 	if name == "" && base.Name != "" {
 		name = base.Name
 	}
@@ -156,22 +155,4 @@ func run(ctx context.Context, s *spec.Lab, opts crash.Options, keep bool, o *out
 		return err
 	}
 	return tell(o, viewOf(r).judged(j), j, err)
-}
-
-func newScenarios() *cobra.Command {
-	cmd := &cobra.Command{Use: "scenarios", Short: "List the built-in scenarios", Args: cobra.NoArgs}
-	o := addOutput(cmd)
-	cmd.RunE = func(*cobra.Command, []string) error {
-		if o.json() {
-			return o.object(struct {
-				Scenarios []crash.Scenario `json:"scenarios"`
-			}{crash.Scenarios()})
-		}
-		w := tabwriter.NewWriter(o.out, 0, 0, 2, ' ', 0)
-		for _, s := range crash.Scenarios() {
-			fmt.Fprintf(w, "%s\t%s\n", s.Name, s.Doc)
-		}
-		return w.Flush()
-	}
-	return cmd
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/etcdlab/etcdlab/crash"
 	"github.com/etcdlab/etcdlab/lab"
 	"github.com/etcdlab/etcdlab/lab/spec"
 )
@@ -71,8 +72,14 @@ func up(ctx context.Context, s *spec.Lab, o *output) (*lab.Lab, error) {
 		return nil, err
 	}
 	o.progress("starting lab %s: %d members of etcd %s on provider %s", s.Name, len(s.Members), built[s.Members[0].Name].Version, p.Name())
+	if err := healed(ctx, s.Name, o); err != nil {
+		return nil, err
+	}
 	l, err := p.Up(ctx, s, built)
 	if err != nil {
+		return nil, err
+	}
+	if err := crash.Forget(l); err != nil {
 		return nil, err
 	}
 	o.progress("lab %s serves", s.Name)

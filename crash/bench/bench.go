@@ -16,6 +16,7 @@ import (
 	"github.com/etcdlab/etcdlab/crash"
 	"github.com/etcdlab/etcdlab/crash/fault"
 	"github.com/etcdlab/etcdlab/crash/history"
+	"github.com/etcdlab/etcdlab/crash/schedule"
 	"github.com/etcdlab/etcdlab/crash/traffic"
 	"github.com/etcdlab/etcdlab/lab"
 	"github.com/etcdlab/etcdlab/lab/spec"
@@ -84,7 +85,7 @@ func (b *Bench) Rounds(ctx context.Context, w io.Writer, rounds int) (err error)
 	}
 	defer os.RemoveAll(dir)
 	r, err := crash.Run(ctx, l, crash.Options{
-		Fault: "power-loss", Target: crash.TargetAll, Policy: fault.Mixed, Seed: 1, Rounds: rounds,
+		Schedule: schedule.One(fault.NamePowerLoss, schedule.All, nil), Seed: 1, Rounds: rounds,
 		OpsBefore: 100, OpsAfter: 100, Dir: dir, Progress: b.Progress,
 	})
 	if err != nil {

@@ -51,20 +51,48 @@ type Cut struct {
 	Kept      int    `json:"kept"`
 }
 
+// Injection is one fault of a round: what was done to whom, and what came of it.
+type Injection struct {
+	Fault   string            `json:"fault"`
+	With    map[string]string `json:"with,omitempty"` // its parameters, where not the defaults
+	Targets []string          `json:"targets"`
+	Skipped string            `json:"skipped,omitempty"` // why the lab cannot do it
+	// Observed says that it was seen to take effect, Recovered that its targets
+	// were seen to serve after it was healed.
+	Observed   bool   `json:"observed"`
+	Recovered  bool   `json:"recovered"`
+	Message    string `json:"message,omitempty"`
+	ApplyNS    int64  `json:"applyNs"`              // until its effect was seen
+	LastedNS   int64  `json:"lastedNs,omitempty"`   // from then until it was healed
+	RecoveryNS int64  `json:"recoveryNs,omitempty"` // from then until its targets served
+}
+
 // Figures are what one round measured.
 type Figures struct {
-	Fault      string   `json:"fault"`
-	Targets    []string `json:"targets"`
-	Policy     string   `json:"policy,omitempty"`
-	Clients    int      `json:"clients"`
-	Operations int      `json:"operations"` // returned in the round
-	Failed     int      `json:"failed"`     // of those, not acknowledged
-	PerSecond  float64  `json:"perSecond"`  // acknowledged operations a second while all members were up
-	RecoveryNS int64    `json:"recoveryNs"` // from the last restart to the cluster serving
-	RoundNS    int64    `json:"roundNs"`
-	Uncovered  int      `json:"uncovered"` // sums over the round's cuts
-	Dropped    int      `json:"dropped"`
-	Torn       int      `json:"torn"`
-	Observed   bool     `json:"observed"` // the fault was seen to take effect
-	Message    string   `json:"message,omitempty"`
+	Fault   string   `json:"fault"` // of several, all names
+	Targets []string `json:"targets"`
+	// Faults are those of the round, one or more; evidence of earlier etcdlabs
+	// has none.
+	Faults     []Injection `json:"faults,omitempty"`
+	Policy     string      `json:"policy,omitempty"`
+	Clients    int         `json:"clients"`
+	Operations int         `json:"operations"` // returned in the round
+	Failed     int         `json:"failed"`     // of those, not acknowledged
+	PerSecond  float64     `json:"perSecond"`  // acknowledged operations a second while all members were up
+	RecoveryNS int64       `json:"recoveryNs"` // from the last restart to the cluster serving
+	RoundNS    int64       `json:"roundNs"`
+	Uncovered  int         `json:"uncovered"` // sums over the round's cuts
+	Dropped    int         `json:"dropped"`
+	Torn       int         `json:"torn"`
+	Observed   bool        `json:"observed"` // all its faults were seen to take effect
+	Message    string      `json:"message,omitempty"`
+}
+
+// Injections are the round's faults; of evidence that has none of them, the one
+// that its figures tell of.
+func (f *Figures) Injections() []Injection {
+	if len(f.Faults) > 0 {
+		return f.Faults
+	}
+	return []Injection{{Fault: f.Fault, Targets: f.Targets, Observed: f.Observed, Recovered: f.RecoveryNS > 0, Message: f.Message, RecoveryNS: f.RecoveryNS}}
 }

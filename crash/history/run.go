@@ -27,13 +27,15 @@ type Run struct {
 	FS       string   `json:"fs,omitempty"`      // ext4, xfs, btrfs; "" without a fault disk
 	Profile  string   `json:"profile,omitempty"` // the disk profile during the run
 	Seed     uint64   `json:"seed"`
-	Rounds   int      `json:"rounds"`
-	Fault    string   `json:"fault"`
+	Rounds   int      `json:"rounds"` // 0 is as many as fit the duration
+	Fault    string   `json:"fault"`  // of several, all names
 	Target   string   `json:"target"`
-	Policy   string   `json:"policy,omitempty"`
-	Clients  int      `json:"clients"`
-	Rate     float64  `json:"rate,omitempty"` // operations a second; 0 is saturated
-	Traffic  string   `json:"traffic,omitempty"`
+	// Checks are those that must come to a verdict; none is all.
+	Checks  []string `json:"checks,omitempty"`
+	Policy  string   `json:"policy,omitempty"`
+	Clients int      `json:"clients"`
+	Rate    float64  `json:"rate,omitempty"` // operations a second; 0 is saturated
+	Traffic string   `json:"traffic,omitempty"`
 	// ClockUncertainty is how far the clocks that stamped the evidence may have
 	// been apart, in nanoseconds; 0 on one machine, which has one clock.
 	ClockUncertainty int64  `json:"clockUncertainty,omitempty"`

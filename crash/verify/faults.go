@@ -2,6 +2,8 @@ package verify
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/etcdlab/etcdlab/crash/history"
 )
@@ -19,7 +21,7 @@ func (c *evidence) judgeFaults() (check Check, observed int) {
 		return Check{Name: checkFaults, Verdict: Error, Detail: "the events cannot be read: " + c.eventsErr.Error()}, 0
 	}
 	var d doubts
-	rounds, lost, swallowed := 0, 0, 0
+	var n struck
 	ended := make(map[int]bool)
 	for i := range c.events {
 		e := &c.events[i]
@@ -27,53 +29,108 @@ func (c *evidence) judgeFaults() (check Check, observed int) {
 			continue
 		}
 		ended[e.Round] = true
-		rounds++
-		g := e.Figures
-		if g == nil {
+		n.rounds++
+		if e.Figures == nil {
 			d = append(d, fmt.Sprintf("round %d has no figures", e.Round))
 			continue
 		}
-		if g.Observed {
-			observed++
-		}
-		if g.Fault == powerLoss || g.Fault == "" && c.run.Fault == powerLoss {
-			if c.onMapper(e.Round) {
-				swallowed += g.Dropped
-			} else {
-				lost += g.Dropped + g.Torn
-			}
-			if why := c.lostNothing(e.Round, g); why != "" {
-				d = append(d, why)
-			}
-		}
+		n.add(c, e.Round, e.Figures)
 	}
 	for i := range c.events {
 		if e := &c.events[i]; e.Kind == history.EventRoundStart && !ended[e.Round] {
 			d = append(d, fmt.Sprintf("round %d began and did not end", e.Round))
 		}
 	}
+	d = append(d, n.empty()...)
 	switch {
-	case rounds == 0:
+	case n.rounds == 0:
 		d = append(d, "no round ended")
-	case observed == 0 && c.run.Fault != noFault:
+	case n.observed == 0 && c.run.Fault != noFault:
 		d = append(d, "no fault was seen to take effect")
-	case rounds < c.run.Rounds:
-		d = append(d, fmt.Sprintf("%d of %d rounds ran", rounds, c.run.Rounds))
+	case n.rounds < c.run.Rounds:
+		d = append(d, fmt.Sprintf("%d of %d rounds ran", n.rounds, c.run.Rounds))
 	}
 	if why := c.brokeOff(); why != "" {
 		d = append(doubts{why}, d...)
 	}
 	if c.run.Fault == noFault {
-		return settle(checkFaults, &findings{}, d, "", "the run was to have no fault, and had none"), observed
+		return settle(checkFaults, &findings{}, d, "", "the run was to have no fault, and had none"), n.observed
 	}
-	right := fmt.Sprintf("the fault took effect in %d of %d rounds", observed, rounds)
-	if lost > 0 {
-		right += fmt.Sprintf(", and %d un-flushed writes were dropped or torn", lost)
+	return settle(checkFaults, &findings{}, d, "", n.detail()), n.observed
+}
+
+// struck counts a run's faults.
+type struck struct {
+	rounds, faults, observed, recovered int
+	lost, swallowed                     int      // writes
+	losses                              int      // rounds of power loss
+	idle                                []string // why some of them lost nothing
+	skipped                             []string
+}
+
+func (n *struck) add(c *evidence, round int, g *history.Figures) {
+	for _, in := range g.Injections() {
+		if in.Skipped != "" {
+			if why := in.Fault + ": " + in.Skipped; !slices.Contains(n.skipped, why) {
+				n.skipped = append(n.skipped, why)
+			}
+			continue
+		}
+		n.faults++
+		if in.Observed {
+			n.observed++
+		}
+		if in.Observed && in.Recovered {
+			n.recovered++
+		}
 	}
-	if swallowed > 0 {
-		right += fmt.Sprintf(", and %d writes that came to a disk after its cut were swallowed (by device mapper, which keeps what came before, flushed or not)", swallowed)
+	if !slices.ContainsFunc(g.Injections(), func(in history.Injection) bool {
+		return in.Fault == powerLoss || in.Fault == "" && c.run.Fault == powerLoss
+	}) {
+		return
 	}
-	return settle(checkFaults, &findings{}, d, "", right), observed
+	n.losses++
+	if c.onMapper(round) {
+		n.swallowed += g.Dropped
+	} else {
+		n.lost += g.Dropped + g.Torn
+	}
+	if why := c.lostNothing(round, g); why != "" {
+		n.idle = append(n.idle, why)
+	}
+}
+
+// empty are doubts of a run whose power losses proved little: those of all, or
+// most, of its rounds lost nothing. A member that has just started, or is cut
+// off, has little to lose, so some may.
+func (n *struck) empty() (d doubts) {
+	switch {
+	case len(n.idle) == n.losses:
+		return n.idle
+	case 2*len(n.idle) > n.losses:
+		return append(doubts{fmt.Sprintf("%d of %d power losses lost nothing", len(n.idle), n.losses)}, n.idle...)
+	}
+	return nil
+}
+
+func (n *struck) detail() string {
+	right := fmt.Sprintf("the fault took effect in %d of %d rounds", n.observed, n.rounds)
+	if n.faults != n.rounds {
+		right = fmt.Sprintf("%d of %d faults took effect, in %d rounds", n.observed, n.faults, n.rounds)
+	}
+	if n.lost > 0 {
+		right += fmt.Sprintf(", and %d un-flushed writes were dropped or torn", n.lost)
+	}
+	if n.swallowed > 0 {
+		right += fmt.Sprintf(", and %d writes that came to a disk after its cut were swallowed (by device mapper, which keeps what came before, flushed or not)", n.swallowed)
+	}
+	if len(n.idle) > 0 {
+		right += fmt.Sprintf("; %d of %d power losses lost nothing", len(n.idle), n.losses)
+	}
+	if len(n.skipped) > 0 {
+		right += "; skipped: " + strings.Join(n.skipped, "; ")
+	}
+	return right
 }
 
 // lostNothing says why a round of power loss proves nothing; "" if it does.

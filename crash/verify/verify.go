@@ -60,7 +60,7 @@ func Verify(ctx context.Context, dir string, o Options) (*Verdict, error) {
 			v.Checks = append(v.Checks, check)
 		}
 	}
-	v.sum()
+	v.sum(run.Checks)
 	return v, nil
 }
 
@@ -173,9 +173,12 @@ func (c *evidence) replay(ctx context.Context, dir history.Dir, t *teller, rt *r
 
 // sum makes the verdict of the checks': a failure outweighs an error, and that
 // a doubt. No checks at all are no pass.
-func (v *Verdict) sum() {
+func (v *Verdict) sum(asked []string) {
 	for _, want := range []Result{Fail, Error, Inconclusive} {
 		for _, c := range v.Checks {
+			if want == Inconclusive && len(asked) > 0 && !slices.Contains(asked, c.Name) {
+				continue
+			}
 			if c.Verdict == want {
 				v.Verdict, v.Reason = want, c.Name+": "+c.Detail
 				if len(c.Evidence) > 0 {
@@ -186,6 +189,12 @@ func (v *Verdict) sum() {
 		}
 	}
 	v.Verdict = Pass
+	for _, name := range asked {
+		if !slices.ContainsFunc(v.Checks, func(c Check) bool { return c.Name == name }) {
+			v.Verdict, v.Reason = Inconclusive, "the check "+name+", which must come to a verdict, had nothing to look at"
+			return
+		}
+	}
 	if len(v.Checks) == 0 {
 		v.Verdict, v.Reason = Inconclusive, "nothing was checked"
 	}
