@@ -43,6 +43,9 @@ func trafficOf(base traffic.Profile, t *spec.Traffic) (traffic.Profile, error) {
 			p.Sizes = append(p.Sizes, traffic.Size{Bytes: int(s.Size), Weight: s.Weight})
 		}
 	}
+	if t.WatchFrom != nil {
+		p.WatchFrom = t.WatchFrom
+	}
 	if t.LeaseTTLs != nil {
 		p.LeaseTTLs = t.LeaseTTLs
 	}
@@ -68,6 +71,7 @@ func trafficOf(base traffic.Profile, t *spec.Traffic) (traffic.Profile, error) {
 		p.CompactBehind = int64(*t.CompactBehind)
 	}
 	said(&p.Auth, t.Auth)
+	said(&p.CompactDeletes, t.CompactDeletes)
 	if err := p.Check(); err != nil {
 		return p, &trafficError{"traffic", err}
 	}

@@ -28,6 +28,7 @@ func TestTrafficOf(t *testing.T) {
 	n, often, zero := 7, 20*time.Millisecond, 0
 	p, err := trafficOf(traffic.Profile{}, &spec.Traffic{
 		Profile: "kubernetes", Weights: map[string]int{"put": 3, "kube-list": 0}, Sizes: []spec.SizeWeight{{Size: 64, Weight: 1}},
+		WatchFrom: map[string]int{"future": 1},
 		PerMember: &n, CompactEvery: &often, Watchers: &zero, Rate: &n,
 	})
 	if err != nil {
@@ -35,7 +36,7 @@ func TestTrafficOf(t *testing.T) {
 	}
 	like, _ := traffic.Find("kubernetes")
 	if p.Name != "kubernetes (changed)" || p.Mix["put"] != 3 || p.Mix["kube-list"] != 0 || p.Mix["kube-create"] != like.Mix["kube-create"] ||
-		len(p.Sizes) != 1 || p.PerMember != 7 || p.CompactEvery != often || p.Watchers != 0 || p.Rate != 7 || p.HashEvery != like.HashEvery {
+		len(p.Sizes) != 1 || p.WatchFrom["future"] != 1 || p.PerMember != 7 || p.CompactEvery != often || p.Watchers != 0 || p.Rate != 7 || p.HashEvery != like.HashEvery {
 		t.Errorf("%+v", p)
 	}
 	if again, _ := traffic.Find("kubernetes"); again.Mix["kube-list"] == 0 {

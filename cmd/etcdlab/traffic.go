@@ -104,6 +104,9 @@ func showTraffic(w io.Writer, p traffic.Profile) error {
 			fmt.Fprintf(&b, "  %s: %v\n", every.name, every.d)
 		}
 	}
+	if p.CompactDeletes {
+		b.WriteString("  compactDeletes: true\n")
+	}
 	if p.Auth {
 		b.WriteString("  auth: true\n")
 	}
@@ -116,6 +119,15 @@ func showTraffic(w io.Writer, p traffic.Profile) error {
 			sizes = append(sizes, fmt.Sprintf("%d: %d", s.Bytes, s.Weight))
 		}
 		fmt.Fprintf(&b, "  sizes: {%s}\n", strings.Join(sizes, ", "))
+	}
+	if len(p.WatchFrom) > 0 {
+		var from []string
+		for _, s := range traffic.WatchStarts() {
+			if w := p.WatchFrom[s.Name]; w > 0 {
+				from = append(from, fmt.Sprintf("%s: %d", s.Name, w))
+			}
+		}
+		fmt.Fprintf(&b, "  watchFrom: {%s}\n", strings.Join(from, ", "))
 	}
 	b.WriteString("  weights:\n")
 	docs := map[string]string{}

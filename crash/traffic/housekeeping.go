@@ -56,6 +56,12 @@ func (c *client) compactTo() int64 {
 	if head <= low {
 		return 0
 	}
+	if c.load.opts.Profile.CompactDeletes {
+		if at := n.aDelete(c.rng); at > low && at < head {
+			return at
+		}
+		return 0
+	}
 	switch d := c.rng.IntN(40); {
 	case d == 0 && compacted > 1:
 		return compacted - c.rng.Int64N(min(compacted, 10))

@@ -18,7 +18,8 @@ import (
 type Load struct {
 	opts       Options
 	mix        weighted
-	sizes      int  // the sum of their weights
+	sizes      int // the sum of their weights
+	starts     starts
 	kubernetes bool // some operations are on objects
 	clients    []*clientv3.Client
 	opened     []*clientv3.Client // all of them, to be closed
@@ -53,7 +54,7 @@ func Start(ctx context.Context, o Options) (*Load, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &Load{opts: o, mix: newWeighted(o.Profile.Mix)}
+	l := &Load{opts: o, mix: newWeighted(o.Profile.Mix), starts: newStarts(o.Profile.WatchFrom)}
 	l.newest.base = o.Base
 	l.newest.revision.Store(o.Base)
 	l.leases.most = o.Profile.Leases

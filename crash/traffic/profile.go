@@ -30,10 +30,15 @@ type Profile struct {
 	// newest; SlowWatchers wait between reads and let the member's buffers
 	// fill. Both need Options.Watches.
 	Watchers, SlowWatchers int
+	// WatchFrom is how often watches begin where: a name, as in WatchStarts, and
+	// its weight. Empty is mostly near the newest revision.
+	WatchFrom map[string]int
 	// CompactEvery is the time between compactions; 0 is none. They go up to a
 	// revision at most CompactBehind below the newest; 0 is 100.
 	CompactEvery  time.Duration
 	CompactBehind int64
+	// CompactDeletes compacts at revisions that deleted a key, and no others.
+	CompactDeletes bool
 	// HashEvery asks every member for its hash at one revision after a
 	// compaction, no sooner than that after the last time; 0 is never.
 	HashEvery time.Duration
@@ -65,6 +70,9 @@ const maxRate = 1e9
 func (p Profile) Check() error {
 	fail := func(format string, args ...any) error {
 		return fmt.Errorf("traffic profile %q: "+format, append([]any{p.Name}, args...)...)
+	}
+	if err := checkStarts(p.WatchFrom); err != nil {
+		return fail("%w", err)
 	}
 	if err := checkMix(p.Mix); err != nil {
 		return fail("%w", err)
@@ -122,6 +130,9 @@ func (p Profile) withDefaults() Profile {
 	}
 	// An operation may want two different keys.
 	p.Keys = max(2, p.Keys)
+	if len(p.WatchFrom) == 0 {
+		p.WatchFrom = map[string]int{"now": 30, "near": 45, "compacted": 10, "compaction": 5, "future": 10}
+	}
 	if len(p.Sizes) == 0 {
 		p.Sizes = []Size{{Bytes: 128, Weight: 1}}
 	}

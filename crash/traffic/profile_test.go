@@ -151,3 +151,34 @@ func TestOlderRevisionsAreOfTheRun(t *testing.T) {
 		t.Error("no read at a compacted revision")
 	}
 }
+
+func TestWatchStarts(t *testing.T) {
+	for want, from := range map[string]map[string]int{
+		"cannot begin at": {"yesterday": 1}, "has a weight": {"now": 0}, "must be 0 to": {"now": -1},
+	} {
+		if err := (Profile{WatchFrom: from}).Check(); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v: %v", from, err)
+		}
+	}
+	r := rand.New(rand.NewPCG(1, 2))
+	w := &watcher{client: &client{rng: r, load: &Load{}}}
+	n := &w.load.newest
+	n.base = 10
+	for _, c := range []struct {
+		from            string
+		head, compacted int64
+		least, most     int64
+	}{
+		{"now", 1000, 500, 0, 0}, {"near", 0, 0, 0, 0}, {"near", 1000, 500, 900, 1100}, {"near", 20, 5, 11, 120},
+		{"compacted", 1000, 500, 401, 500}, {"compaction", 1000, 500, 500, 500}, {"compaction", 1000, 0, 0, 0}, {"future", 1000, 500, 1001, 1300},
+	} {
+		n.revision.Store(c.head)
+		n.compacted.Store(c.compacted)
+		w.load.starts = newStarts(map[string]int{c.from: 1})
+		for range 200 {
+			if got := w.from(); got < c.least || got > c.most {
+				t.Fatalf("%+v: %d", c, got)
+			}
+		}
+	}
+}

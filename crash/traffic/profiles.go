@@ -108,6 +108,20 @@ var profiles = []Profile{
 		PerMember: 5, CompactEvery: 20 * time.Millisecond, CompactBehind: 5,
 	},
 	{
+		Name:      "compacted-watches",
+		Doc:       "etcd issues #18089 and #19179: watches from the revision just compacted, often that of a delete",
+		Mix:       map[string]int{"put": 40, "delete": 40, "get": 20},
+		PerMember: 4, Watchers: 12, CompactEvery: 300 * time.Millisecond, CompactDeletes: true,
+		WatchFrom: map[string]int{"compaction": 1},
+	},
+	{
+		Name:      "future-watches",
+		Doc:       "etcd issue #20221: watches from revisions to come, asked for bookmarks",
+		Mix:       map[string]int{"put": 60, "delete": 10, "get": 30},
+		PerMember: 4, Watchers: 12,
+		WatchFrom: map[string]int{"future": 1},
+	},
+	{
 		Name:      "alarm-list",
 		Doc:       "etcd pull request 14429: alarm lists by many clients, few puts; with a small snapshot-count a member killed then does not start",
 		Mix:       map[string]int{"alarms": 995, "put": 5},
@@ -126,7 +140,7 @@ func Profiles() []Profile {
 
 // clone shares nothing with p: a scenario file is decoded over one.
 func (p Profile) clone() Profile {
-	p.Mix, p.Sizes, p.LeaseTTLs = maps.Clone(p.Mix), slices.Clone(p.Sizes), slices.Clone(p.LeaseTTLs)
+	p.Mix, p.WatchFrom, p.Sizes, p.LeaseTTLs = maps.Clone(p.Mix), maps.Clone(p.WatchFrom), slices.Clone(p.Sizes), slices.Clone(p.LeaseTTLs)
 	return p
 }
 

@@ -106,16 +106,24 @@ func (w *watcher) drawRequest() history.WatchRequest {
 	return q
 }
 
-// from is the first revision a watch wants: 0 for from now on.
+// from is the first revision a watch wants: 0 for from now on. None but compacted
+// ones are from before the run: what was written then is not in its history.
 func (w *watcher) from() int64 {
 	n := &w.load.newest
 	head, compacted := n.revision.Load(), n.compacted.Load()
-	switch d := w.rng.IntN(20); {
-	case d < 6 || head == 0:
+	from := w.load.starts.draw(w.rng)
+	switch {
+	case head == 0, from == "now":
 		return 0
-	case d < 8 && compacted > 1:
+	case from == "compacted" && compacted > 1:
 		return max(1, compacted-w.rng.Int64N(100))
+	case from == "compaction":
+		if compacted <= n.base {
+			return 0 // there was none yet
+		}
+		return compacted
+	case from == "future":
+		return head + 1 + w.rng.Int64N(300)
 	}
-	// Not from before the run: what was written then is not in its history.
 	return max(n.base+1, head-100+w.rng.Int64N(201))
 }

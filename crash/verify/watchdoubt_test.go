@@ -59,14 +59,8 @@ var watchDoubts = map[string]func(m *watchMutant) want{
 		m.out[m.kind(history.WatchCreated)].Revision = rev
 		return want{result: Pass}
 	},
-	"a bookmark below the start": func(m *watchMutant) want {
-		s := m.all()
-		s.Start = m.head() - 10
-		m.on(s)
-		mark := m.out[m.kind(history.WatchCreated)]
-		mark.Kind, mark.Revision = history.WatchProgress, s.Start-4
-		mark.Time++
-		m.out = slices.Insert(m.out, m.kind(history.WatchCreated)+1, mark)
+	"a bookmark right before the start": func(m *watchMutant) want {
+		m.markedFrom(4, 1)
 		return want{result: Pass}
 	},
 	"fragments": func(m *watchMutant) want {

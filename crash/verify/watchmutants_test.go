@@ -267,6 +267,9 @@ var watchMutants = map[string]func(m *watchMutant) want{
 		m.out = append(m.out, mark)
 		return want{rev: m.head() + 5, text: "told and then lost"}
 	},
+	"a bookmark below the start": func(m *watchMutant) want {
+		return want{rev: m.markedFrom(10, 4), text: "start: watch"}
+	},
 	"before its start": func(m *watchMutant) want {
 		s := m.all()
 		s.Start = m.head() - 20
@@ -459,4 +462,17 @@ func TestWatchMutants(t *testing.T) {
 			}
 		})
 	}
+}
+
+// markedFrom opens a watch so many revisions below the newest, which is told of a
+// bookmark so far below its start, and gives the bookmark's revision.
+func (m *watchMutant) markedFrom(below, before int64) int64 {
+	s := m.all()
+	s.Start = m.head() - below
+	m.on(s)
+	mark := m.out[m.kind(history.WatchCreated)]
+	mark.Kind, mark.Revision = history.WatchProgress, s.Start-before
+	mark.Time++
+	m.out = slices.Insert(m.out, m.kind(history.WatchCreated)+1, mark)
+	return mark.Revision
 }

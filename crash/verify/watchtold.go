@@ -178,6 +178,13 @@ func (j *watchJudge) bookmark(w *watch, rec *history.WatchRecord) {
 	if rev <= 0 {
 		return
 	}
+	// The client's library resumes after the newest bookmark, and would be told
+	// of what was not asked for (etcd issue #20221).
+	if rev < w.q.Start-1 {
+		j.f.add(rankOrder, rev, func() Evidence {
+			return j.evidence(w, rec.Time, rev, "", "start: %s was told of a bookmark at revision %d, before the first it asked for", j.name(w), rev)
+		})
+	}
 	if back := max(w.mark, w.newest); rev < back {
 		j.f.add(rankOrder, rev, func() Evidence {
 			return j.evidence(w, rec.Time, rev, "", "bookmarkable: %s was told of a bookmark at revision %d, though it had been told of revision %d before: it went back", j.name(w), rev, back)

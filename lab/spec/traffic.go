@@ -16,22 +16,25 @@ type Traffic struct {
 	Profile string         `yaml:"profile,omitempty"`
 	Weights map[string]int `yaml:"weights,omitempty"` // of operations; 0 takes one out
 	Sizes   []SizeWeight   `yaml:"-"`                 // of values
+	// WatchFrom weighs the revisions that watches begin at.
+	WatchFrom map[string]int `yaml:"watchFrom,omitempty"`
 
-	Rate          *int           `yaml:"rate,omitempty"`
-	Clients       *int           `yaml:"clients,omitempty"`
-	PerMember     *int           `yaml:"perMember,omitempty"`
-	Keys          *int           `yaml:"keys,omitempty"`
-	Leases        *int           `yaml:"leases,omitempty"`
-	Watchers      *int           `yaml:"watchers,omitempty"`
-	SlowWatchers  *int           `yaml:"slowWatchers,omitempty"`
-	CompactBehind *int           `yaml:"compactBehind,omitempty"`
-	LeaseTTLs     []int          `yaml:"leaseTTLs,omitempty"` // seconds
-	CompactEvery  *time.Duration `yaml:"compactEvery,omitempty"`
-	HashEvery     *time.Duration `yaml:"hashEvery,omitempty"`
-	DefragEvery   *time.Duration `yaml:"defragEvery,omitempty"`
-	SnapshotEvery *time.Duration `yaml:"snapshotEvery,omitempty"`
-	AuthEvery     *time.Duration `yaml:"authEvery,omitempty"`
-	Auth          *bool          `yaml:"auth,omitempty"`
+	Rate           *int           `yaml:"rate,omitempty"`
+	Clients        *int           `yaml:"clients,omitempty"`
+	PerMember      *int           `yaml:"perMember,omitempty"`
+	Keys           *int           `yaml:"keys,omitempty"`
+	Leases         *int           `yaml:"leases,omitempty"`
+	Watchers       *int           `yaml:"watchers,omitempty"`
+	SlowWatchers   *int           `yaml:"slowWatchers,omitempty"`
+	CompactBehind  *int           `yaml:"compactBehind,omitempty"`
+	LeaseTTLs      []int          `yaml:"leaseTTLs,omitempty"` // seconds
+	CompactEvery   *time.Duration `yaml:"compactEvery,omitempty"`
+	HashEvery      *time.Duration `yaml:"hashEvery,omitempty"`
+	DefragEvery    *time.Duration `yaml:"defragEvery,omitempty"`
+	SnapshotEvery  *time.Duration `yaml:"snapshotEvery,omitempty"`
+	AuthEvery      *time.Duration `yaml:"authEvery,omitempty"`
+	Auth           *bool          `yaml:"auth,omitempty"`
+	CompactDeletes *bool          `yaml:"compactDeletes,omitempty"`
 }
 
 // SizeWeight is how often values of one size are written.
@@ -55,16 +58,18 @@ func (d *decoder) traffic(t *Traffic) field {
 			return
 		}
 		d.mapping(n, path, fields{
-			"profile": d.string(&t.Profile),
-			"weights": d.weights(&t.Weights),
-			"sizes":   d.sizes(&t.Sizes),
-			"rate":    d.whole(&t.Rate), "clients": d.whole(&t.Clients), "perMember": d.whole(&t.PerMember), "keys": d.whole(&t.Keys),
+			"profile":   d.string(&t.Profile),
+			"weights":   d.weights(&t.Weights),
+			"sizes":     d.sizes(&t.Sizes),
+			"watchFrom": d.weights(&t.WatchFrom),
+			"rate":      d.whole(&t.Rate), "clients": d.whole(&t.Clients), "perMember": d.whole(&t.PerMember), "keys": d.whole(&t.Keys),
 			"leases": d.whole(&t.Leases), "leaseTTLs": d.wholes(&t.LeaseTTLs),
 			"watchers": d.whole(&t.Watchers), "slowWatchers": d.whole(&t.SlowWatchers),
 			"compactEvery": d.every(&t.CompactEvery), "compactBehind": d.whole(&t.CompactBehind),
 			"hashEvery": d.every(&t.HashEvery), "defragEvery": d.every(&t.DefragEvery), "snapshotEvery": d.every(&t.SnapshotEvery),
-			"auth":      func(n ast.Node, path string) { t.Auth = new(bool); d.bool(t.Auth)(n, path) },
-			"authEvery": d.every(&t.AuthEvery),
+			"auth":           func(n ast.Node, path string) { t.Auth = new(bool); d.bool(t.Auth)(n, path) },
+			"compactDeletes": func(n ast.Node, path string) { t.CompactDeletes = new(bool); d.bool(t.CompactDeletes)(n, path) },
+			"authEvery":      d.every(&t.AuthEvery),
 		})
 	}
 }
