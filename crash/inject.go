@@ -123,7 +123,7 @@ func (s *stage) inject(ctx context.Context, step *spec.Step, at string) (err err
 	if err == nil {
 		lasted := clock.Now()
 		var until string
-		until, err = s.last(ctx, step)
+		until, err = s.last(ctx, step, scene)
 		in.LastedNS = clock.Now() - lasted
 		if until != "" {
 			in.Message += "; " + until
@@ -162,7 +162,7 @@ func lacking(f fault.Fault, targets []lab.Member) error {
 }
 
 // last lets the fault last as long as its step says, and tells what ended it.
-func (s *stage) last(ctx context.Context, step *spec.Step) (string, error) {
+func (s *stage) last(ctx context.Context, step *spec.Step, scene *fault.Scene) (string, error) {
 	if step.Until == "" {
 		return "", pause(ctx, step.For)
 	}
@@ -172,7 +172,7 @@ func (s *stage) last(ctx context.Context, step *spec.Step) (string, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
-	seen, err := s.r.until(ctx, step.Until)
+	seen, err := until(ctx, step.Until, scene)
 	if err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		return fmt.Sprintf("until %s was not seen within %v", step.Until, within), nil
 	}

@@ -26,7 +26,7 @@ func TestFromFile(t *testing.T) {
 	for want, r := range map[string]spec.Run{
 		"run.fault: no fault and no schedule is set": {},
 		`run.fault: unknown fault "powder"`:          {Fault: "powder"},
-		`run.host: unknown word "faint"`:             {Fault: "host-crash", Host: "faint"},
+		`run.host: it cannot be "faint"`:             {Fault: "host-crash", Host: "faint"},
 		"run.cut: ":                                  {Fault: "power-loss", Cut: "half"},
 		"run.io: ":                                   {Fault: "io-error", IO: "wrte"},
 		"run.profile: unknown disk profile":          {Fault: "kill", Profile: "honest"},

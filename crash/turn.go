@@ -115,6 +115,9 @@ func (o Options) CheckSchedule(members []string) error {
 	err := schedule.Check(o.Schedule, members)
 	// Of a schedule of one step, which nobody wrote down, the place says nothing.
 	if s, ok := errors.AsType[*schedule.StepError](err); ok && len(o.Schedule) == 1 && o.Schedule[0].Fault != "" {
+		if param, ok := strings.CutPrefix(s.Field, "with."); ok {
+			return fmt.Errorf("%s of %s: %w", param, o.Schedule[0].Fault, s.Err)
+		}
 		return s.Err
 	}
 	return err

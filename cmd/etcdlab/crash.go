@@ -93,6 +93,9 @@ func (s *stepFlags) add(cmd *cobra.Command) {
 
 func (s *stepFlags) step(name string) (spec.Step, error) {
 	step := spec.Step{Fault: name, For: s.duration, Until: s.until}
+	if _, err := fault.Find(name); err != nil {
+		return step, err
+	}
 	if s.duration < 0 {
 		return step, fmt.Errorf("--for %v: must not be less than 0", s.duration)
 	}

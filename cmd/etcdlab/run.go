@@ -8,12 +8,14 @@ import (
 	"fmt"
 	"maps"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/etcdlab/etcdlab/crash"
+	"github.com/etcdlab/etcdlab/crash/verify"
 	"github.com/etcdlab/etcdlab/lab"
 	"github.com/etcdlab/etcdlab/lab/spec"
 )
@@ -54,6 +56,11 @@ func newRun() *cobra.Command {
 		var members []string
 		for _, m := range s.Members {
 			members = append(members, m.Name)
+		}
+		for _, name := range opts.Checks {
+			if !slices.Contains(verify.CheckNames(), name) {
+				return withCode(codeUsage, fmt.Errorf("unknown check %q%s", name, spec.DidYouMean(name, verify.CheckNames())))
+			}
 		}
 		if err := opts.CheckSchedule(members); err != nil {
 			return withCode(codeUsage, err)

@@ -44,7 +44,7 @@ func TestMakeErrors(t *testing.T) {
 		`unknown fault "powerloss", did you mean "power-loss"?`:                  {name: "powerloss"},
 		`fault kill: parameter hard: it has no parameters`:                       {"kill", map[string]string{"hard": "1"}},
 		`fault power-loss: parameter cutt: it has no such parameter, did you`:    {"power-loss", map[string]string{"cutt": "torn"}},
-		`fault power-loss: parameter cut: unknown word "tron", did you mean`:     {"power-loss", map[string]string{"cut": "tron"}},
+		`fault power-loss: parameter cut: it cannot be "tron", did you mean`:     {"power-loss", map[string]string{"cut": "tron"}},
 		`fault failpoint: parameter within: "5" is not a duration, such as 500m`: {"failpoint", map[string]string{"within": "5"}},
 		`fault failpoint: parameter within: -1s must be more than 0 and at most`: {"failpoint", map[string]string{"within": "-1s"}},
 	} {

@@ -50,6 +50,9 @@ func (f *Failpoint) Apply(ctx context.Context, s *Scene, targets []lab.Member) (
 	if within == 0 {
 		within = 5 * time.Second
 	}
+	if p := f.provoker(); p != nil {
+		within = max(within, p.within)
+	}
 	within = s.slow(within)
 	points := make(map[string]*failpoint.Client, len(targets))
 	for _, m := range targets {
@@ -72,8 +75,14 @@ func (f *Failpoint) Apply(ctx context.Context, s *Scene, targets []lab.Member) (
 	if _, unknown := errors.AsType[*failpoint.UnknownError](err); unknown {
 		return Effect{}, err
 	}
+	// What leads to the point goes on until it is reached, and is then over.
+	provoking, enough := context.WithCancel(ctx)
+	var provoked sync.WaitGroup
+	provoked.Go(func() { f.provoke(provoking, s, targets) })
 	// A point on a hot path may end etcd before gofail has answered.
 	panicked, seenErr := s.ended(ctx, targets, within)
+	enough()
+	provoked.Wait()
 	if seenErr != nil {
 		return Effect{}, errors.Join(err, seenErr)
 	}
@@ -139,7 +148,8 @@ func (s *Scene) ended(ctx context.Context, members []lab.Member, within time.Dur
 			if err != nil {
 				return false, err
 			}
-			if info.State == lab.StateStopped {
+			// What was killed did not end by itself.
+			if info.State == lab.StateStopped && !strings.HasPrefix(info.Exit, "signal:") {
 				gone[m.Name()] = info.Exit
 			}
 		}

@@ -92,7 +92,7 @@ func size() Type {
 func word(words ...string) Type {
 	return Type{Name: "word", Words: words, check: func(s string) error {
 		if !slices.Contains(words, s) {
-			return fmt.Errorf("unknown word %q%s", s, spec.DidYouMean(s, words))
+			return fmt.Errorf("it cannot be %q%s", s, spec.DidYouMean(s, words))
 		}
 		return nil
 	}}

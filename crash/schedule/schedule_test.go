@@ -75,7 +75,7 @@ func TestCheck(t *testing.T) {
 		"the schedule has no steps":                                     nil,
 		`schedule[0].fault: unknown fault "kil", did you mean "kill"?`:  {{Fault: "kil"}},
 		`schedule[1].target: unknown target "ladder", did you mean "le`: {kill("m1"), kill("ladder")},
-		`schedule[0].with.cut: unknown word "tron"`:                     {{Fault: "power-loss", With: map[string]string{"cut": "tron"}}},
+		`schedule[0].with.cut: it cannot be "tron"`:                     {{Fault: "power-loss", With: map[string]string{"cut": "tron"}}},
 		`schedule[0].with.cot: it has no such parameter, did you mean `: {{Fault: "power-loss", With: map[string]string{"cot": "torn"}}},
 		`schedule[0].until: unknown condition "snapshoot", did you`:     {{Fault: "kill", Target: "m1", Until: "snapshoot"}},
 		"schedule[0].until: with 3 of 3 members away":                   {{Fault: "kill", Until: "snapshot"}},

@@ -2,6 +2,7 @@ package verify
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -11,6 +12,7 @@ import (
 const (
 	checkFaults = "faults"
 	powerLoss   = "power-loss"
+	failpoint   = "failpoint"
 	noFault     = "none" // of a run that is only load
 )
 
@@ -66,6 +68,7 @@ type struck struct {
 	losses                              int      // rounds of power loss
 	idle                                []string // why some of them lost nothing
 	skipped                             []string
+	points                              map[string]bool // failpoints, and whether they were reached
 }
 
 func (n *struck) add(c *evidence, round int, g *history.Figures) {
@@ -77,6 +80,12 @@ func (n *struck) add(c *evidence, round int, g *history.Figures) {
 			continue
 		}
 		n.faults++
+		if point := in.With["point"]; in.Fault == failpoint && point != "" {
+			if n.points == nil {
+				n.points = map[string]bool{}
+			}
+			n.points[point] = n.points[point] || in.Observed
+		}
 		if in.Observed {
 			n.observed++
 		}
@@ -127,10 +136,29 @@ func (n *struck) detail() string {
 	if len(n.idle) > 0 {
 		right += fmt.Sprintf("; %d of %d power losses lost nothing", len(n.idle), n.losses)
 	}
+	right += n.reached()
 	if len(n.skipped) > 0 {
 		right += "; skipped: " + strings.Join(n.skipped, "; ")
 	}
 	return right
+}
+
+// reached says how many of several failpoints were, and which were not.
+func (n *struck) reached() string {
+	if len(n.points) < 2 {
+		return ""
+	}
+	var not []string
+	for _, p := range slices.Sorted(maps.Keys(n.points)) {
+		if !n.points[p] {
+			not = append(not, p)
+		}
+	}
+	text := fmt.Sprintf("; %d of %d failpoints were reached", len(n.points)-len(not), len(n.points))
+	if len(not) > 0 {
+		text += ", not " + strings.Join(not, ", ")
+	}
+	return text
 }
 
 // lostNothing says why a round of power loss proves nothing; "" if it does.

@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -52,4 +53,89 @@ func TestCutsOfDeviceMapper(t *testing.T) {
 	}
 	w := want{check: "faults", result: Inconclusive, text: "no write was on its way to a disk when it was cut"}
 	w.test(t, judge(t, write(t, on(0).Run), nil))
+}
+
+// A schedule of several faults: those that took effect are counted, what the lab
+// cannot do is said, and so are failpoints that nothing reached.
+func TestFaultsOfASchedule(t *testing.T) {
+	in := func(fault, point string, observed bool, skipped string) history.Injection {
+		i := history.Injection{Fault: fault, Targets: []string{"m1"}, Observed: observed, Recovered: true, Skipped: skipped}
+		if point != "" {
+			i.With = map[string]string{"point": point}
+		}
+		return i
+	}
+	figures := func(faults ...history.Injection) func(*mutant) {
+		return func(m *mutant) {
+			for i := range m.Events {
+				if e := &m.Events[i]; e.Figures != nil {
+					g := *e.Figures
+					g.Faults, g.Fault = faults, "kill"
+					g.Observed = true
+					e.Figures = &g
+				}
+			}
+		}
+	}
+	m := newMutant(t, 300)
+	figures(in("kill", "", true, ""), in("failpoint", "a", true, ""), in("failpoint", "b", false, ""), in("clock", "", false, "no clock of its own"))(m)
+	v := judge(t, write(t, m.Run), nil)
+	rounds := 0
+	for _, e := range m.Events {
+		if e.Figures != nil {
+			rounds++
+		}
+	}
+	c := check(v, "faults")
+	for _, want := range []string{
+		fmt.Sprintf("%d of %d faults took effect, in %d rounds", 2*rounds, 3*rounds, rounds), "1 of 2 failpoints were reached, not b", "skipped: clock: no clock of its own",
+	} {
+		if !strings.Contains(c.Detail, want) {
+			t.Errorf("want %q in: %s", want, c.Detail)
+		}
+	}
+	if v.Verdict != Pass || v.Faults != 2*rounds {
+		t.Error(show(v))
+	}
+	m = newMutant(t, 300)
+	figures(in("clock", "", false, "no clock of its own"))(m)
+	w := want{check: "faults", result: Inconclusive, text: "no fault was seen to take effect"}
+	w.test(t, judge(t, write(t, m.Run), nil))
+}
+
+// One idle power loss among many takes nothing away, most do.
+func TestPowerLossesThatLoseNothing(t *testing.T) {
+	for idle, result := range map[int]Result{0: Pass, 2: Pass, 3: Inconclusive, 4: Inconclusive} {
+		c := &evidence{run: &history.Run{Fault: powerLoss}}
+		for n := range 4 {
+			g := &history.Figures{Fault: powerLoss, Observed: true, Uncovered: 3, Dropped: 3}
+			if n < idle {
+				g.Uncovered, g.Dropped = 0, 0
+			}
+			c.events = append(c.events, history.Event{Kind: history.EventRoundEnd, Round: n + 1, Figures: g})
+		}
+		c.events = append(c.events, history.Event{Kind: history.EventRunEnd})
+		if check, _ := c.judgeFaults(); check.Verdict != result {
+			t.Errorf("%d idle: %+v", idle, check)
+		}
+	}
+}
+
+func TestChecksThatAreAskedFor(t *testing.T) {
+	for name, tt := range map[string]struct {
+		asked []string
+		made  []Check
+		want  Result
+	}{
+		"all":     {nil, []Check{{Name: "a", Verdict: Pass}, {Name: "b", Verdict: Inconclusive}}, Inconclusive},
+		"one":     {[]string{"a"}, []Check{{Name: "a", Verdict: Pass}, {Name: "b", Verdict: Inconclusive}}, Pass},
+		"fails":   {[]string{"a"}, []Check{{Name: "a", Verdict: Pass}, {Name: "b", Verdict: Fail}}, Fail},
+		"errors":  {[]string{"a"}, []Check{{Name: "a", Verdict: Pass}, {Name: "b", Verdict: Error}}, Error},
+		"missing": {[]string{"c"}, []Check{{Name: "a", Verdict: Pass}}, Inconclusive},
+	} {
+		v := &Verdict{Checks: tt.made}
+		if v.sum(tt.asked); v.Verdict != tt.want {
+			t.Errorf("%s: %s", name, v.Verdict)
+		}
+	}
 }

@@ -48,3 +48,11 @@ type Evidence struct {
 	Operations []uint64 `json:"operations,omitempty"`
 	Story      []string `json:"story,omitempty"`
 }
+
+// CheckNames are the checks that there are.
+func CheckNames() []string {
+	return []string{
+		checkDurability, checkOrder, checkReads, checkTransactions, checkCompaction, checkWatch, checkLeases, checkLocks, checkAuth,
+		checkLiveness, checkOpinion, checkHash, checkMembers, checkEtcd, checkDisk, checkRecovery, checkFaults,
+	}
+}

@@ -1,0 +1,197 @@
+package fault
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
+
+	"github.com/etcdlab/etcdlab/lab"
+	"github.com/etcdlab/etcdlab/lab/failpoint"
+)
+
+// provoker is something that makes etcd come to failpoints which a load alone
+// does not reach.
+type provoker struct {
+	points []string // their names, or how they begin
+	// within is how long it may take, where the default of 5 s is too short.
+	within time.Duration
+	do     func(ctx context.Context, s *Scene, f *Failpoint, targets []lab.Member) error
+}
+
+var provokers = []provoker{
+	{points: []string{"raftBeforeSaveSnap", "raftAfterSaveSnap", "raftBeforeApplySnap", "raftAfterApplySnap", "raftAfterWALRelease",
+		"raftBeforeWALSaveSnap", "applyBeforeOpenSnapshot", "applyAfterOpenSnapshot", "snapDB"}, within: time.Minute, do: receiveSnapshot},
+	{points: []string{"beforeApplyOneConfChange", "afterIsMemberExist"}, do: updateMember},
+	{points: []string{"defrag"}, do: defragment},
+	{points: []string{"beforeLookup", "beforeServeHTTPLeaseRenew", "beforeCheckpointInLeaseRenew"}, do: useLeases},
+	{points: []string{"beforeRangeStreamChunk"}, do: streamRange},
+	{points: []string{"beforePublishing"}, within: 15 * time.Second, do: startAgain},
+}
+
+// provoker is that of the failpoint, if it has one.
+func (f *Failpoint) provoker() *provoker {
+	for i := range provokers {
+		if slices.ContainsFunc(provokers[i].points, func(p string) bool { return strings.HasPrefix(f.Point, p) }) {
+			return &provokers[i]
+		}
+	}
+	return nil
+}
+
+// provoke does what leads etcd to the point, until ctx ends: the point was
+// reached. What then fails is no error, for the point ends what it meets.
+func (f *Failpoint) provoke(ctx context.Context, s *Scene, targets []lab.Member) {
+	p := f.provoker()
+	if p == nil || s.Cluster == nil {
+		return
+	}
+	for ctx.Err() == nil {
+		_ = p.do(ctx, s, f, targets)
+		select {
+		case <-ctx.Done():
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+}
+
+// receiveSnapshot keeps one of the targets down until the others have compacted
+// their logs past it: once it is started it is sent a snapshot. Frozen or cut off
+// it would find what it missed in its sockets.
+func receiveSnapshot(ctx context.Context, s *Scene, f *Failpoint, targets []lab.Member) error {
+	if len(s.Members) < 3 {
+		return errors.New("nobody would be left to take a snapshot")
+	}
+	m := targets[s.Seed%uint64(len(targets))]
+	if err := kill(ctx, s, m); err != nil {
+		return err
+	}
+	if _, err := s.PastSnapshot(ctx, s.again); err != nil {
+		return err
+	}
+	if err := startArmed(ctx, s, f, m); err != nil {
+		return err
+	}
+	_, _, err := exited(ctx, m, s.slow(5*time.Second))
+	return err
+}
+
+// again kills a member and starts it: it forgets whom it sent a snapshot.
+func (s *Scene) again(ctx context.Context, member string) error {
+	for _, m := range s.Members {
+		if m.Name() == member {
+			return errors.Join(kill(ctx, s, m), s.start(ctx, m))
+		}
+	}
+	return nil
+}
+
+// updateMember proposes a change of the membership that changes nothing: the
+// same peer addresses again.
+func updateMember(ctx context.Context, s *Scene, _ *Failpoint, _ []lab.Member) error {
+	return s.ask(ctx, func(ctx context.Context, m lab.Member) error {
+		c := s.Cluster.Client(m.Name())
+		list, err := c.MemberList(ctx)
+		if err != nil || len(list.Members) == 0 {
+			return err
+		}
+		own := list.Members[0]
+		_, err = c.MemberUpdate(ctx, own.ID, own.PeerURLs)
+		return err
+	})
+}
+
+func defragment(ctx context.Context, s *Scene, _ *Failpoint, targets []lab.Member) error {
+	for _, m := range targets {
+		short, cancel := context.WithTimeout(ctx, s.slow(5*time.Second))
+		c := s.Cluster.Client(m.Name())
+		_, err := c.Defragment(short, c.Endpoints()[0])
+		cancel()
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// useLeases grants a lease and asks every member to keep it and for its time to
+// live: members that do not lead pass both on to the leader.
+func useLeases(ctx context.Context, s *Scene, _ *Failpoint, _ []lab.Member) error {
+	return s.ask(ctx, func(ctx context.Context, m lab.Member) error {
+		c := s.Cluster.Client(m.Name())
+		l, err := c.Grant(ctx, 60)
+		if err != nil {
+			return err
+		}
+		_, keepErr := c.KeepAliveOnce(ctx, l.ID)
+		_, liveErr := c.TimeToLive(ctx, l.ID)
+		_, err = c.Revoke(ctx, l.ID)
+		return errors.Join(keepErr, liveErr, err)
+	})
+}
+
+// streamRange reads by the streaming call that etcd has since 3.7.
+func streamRange(ctx context.Context, s *Scene, _ *Failpoint, targets []lab.Member) error {
+	for _, m := range targets {
+		short, cancel := context.WithTimeout(ctx, s.slow(time.Second))
+		defer cancel()
+		stream, err := pb.NewKVClient(s.Cluster.Client(m.Name()).ActiveConnection()).RangeStream(short, &pb.RangeRequest{Key: []byte{0}, RangeEnd: []byte{0}})
+		for err == nil {
+			_, err = stream.Recv()
+		}
+		if err != io.EOF {
+			return err
+		}
+	}
+	return nil
+}
+
+// startAgain kills the targets and starts them with the point armed.
+func startAgain(ctx context.Context, s *Scene, f *Failpoint, targets []lab.Member) error {
+	return each(targets, func(m lab.Member) error {
+		if err := kill(ctx, s, m); err != nil {
+			return err
+		}
+		if err := startArmed(ctx, s, f, m); err != nil {
+			return err
+		}
+		_, _, err := exited(ctx, m, s.slow(2*time.Second))
+		return err
+	})
+}
+
+// startArmed starts a member and arms the point as soon as gofail answers, which
+// is before etcd's main has begun.
+func startArmed(ctx context.Context, s *Scene, f *Failpoint, m lab.Member) error {
+	info, err := m.Info(ctx)
+	if err != nil {
+		return err
+	}
+	armed := make(chan error, 1)
+	go func() {
+		_, err := until(ctx, s.slow(2*time.Second), func(ctx context.Context) (bool, error) {
+			return failpoint.New(info.FailpointURL).Set(ctx, f.Point, `panic("etcdlab")`) == nil, nil
+		})
+		armed <- err
+	}()
+	err = s.start(ctx, m)
+	return errors.Join(err, <-armed)
+}
+
+// ask does something with every member in turn, each with a deadline.
+func (s *Scene) ask(ctx context.Context, do func(context.Context, lab.Member) error) error {
+	var errs []error
+	for _, m := range s.Members {
+		short, cancel := context.WithTimeout(ctx, s.slow(time.Second))
+		if err := do(short, m); err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", m.Name(), err))
+		}
+		cancel()
+	}
+	return errors.Join(errs...)
+}
