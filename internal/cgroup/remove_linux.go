@@ -20,5 +20,5 @@ func RemoveAll(ctx context.Context, root, path string) error {
 		}
 		h.Prune(root)
 	}
-	return nil
+	return removeBounds(root, path)
 }

@@ -31,6 +31,8 @@ type Agent struct {
 	log   *slog.Logger
 	group *cgroup.Group // etcd's
 	disk  machineDisk   // nil when it is plain
+	// bounds are what limits etcd's use of the machine, by controller.
+	bounds *bounds
 	// forwards cross etcd's link and share its fate.
 	forwards []*Forwarder
 
@@ -44,6 +46,8 @@ type Agent struct {
 	holding  bool   // the disk completes no flush
 	cut      bool   // the disk has no power
 	diskFail string // why the disk could not be mounted
+	settings *lab.Settings
+	wiped    bool // see wipedFile
 }
 
 var _ Host = (*Agent)(nil)
@@ -64,6 +68,11 @@ func (a *Agent) status() Status {
 			s.MetFailures = d.metFailures()
 		}
 	}
+	s.Settings, s.Limited = a.settings, a.bounds.limits()
+	if p := a.proc; p != nil {
+		s.Command, s.Version = p.command, p.version
+		s.Stale = p.alive() && !sameSettings(p.settings, a.settings)
+	}
 	if p := a.proc; p.alive() {
 		s.PID, s.Started, s.State = p.pid, p.started, lab.StateRunning
 		if a.frozen {
@@ -77,6 +86,7 @@ func (a *Agent) status() Status {
 	if a.cut || a.diskFail != "" {
 		s.State = lab.StateOff
 	}
+	s.Wiped = a.wiped
 	return s
 }
 
@@ -97,6 +107,12 @@ func (a *Agent) Start(ctx context.Context) error {
 		}
 		return Conflict("start etcd of %s: its disk has no power; restore it first", a.cfg.Member)
 	}
+	a.mu.Lock()
+	settings := a.settings
+	a.mu.Unlock()
+	if err := a.mayStart(settings); err != nil {
+		return err
+	}
 	// What an earlier etcd or a killed helper left must not run beside it.
 	if err := a.Kill(ctx); err != nil {
 		return err
@@ -106,9 +122,12 @@ func (a *Agent) Start(ctx context.Context) error {
 		return err
 	}
 	defer after()
-	p, err := spawn(a.cfg, a.group)
+	p, err := spawn(a.cfg, settings, a.group, a.bounds)
 	if err != nil {
 		return err
+	}
+	if err := a.bounds.started(p); err != nil {
+		a.log.Error("limit the etcd that was started", "error", err)
 	}
 	a.mu.Lock()
 	a.proc, a.frozen = p, false
@@ -143,10 +162,33 @@ func (a *Agent) Stop(ctx context.Context) error {
 	return a.Kill(ctx)
 }
 
+// signalGrace is how long etcd may take to end after a signal that it can refuse.
+const signalGrace = 30 * time.Second
+
+// Signal ends etcd with a signal, and waits for its end.
+func (a *Agent) Signal(ctx context.Context, name string) error {
+	number := map[string]syscall.Signal{lab.SignalTerm: syscall.SIGTERM, lab.SignalQuit: syscall.SIGQUIT}[name]
+	p := a.current()
+	switch {
+	case number == 0:
+		return Invalid("signal %q: it is one of %v", name, lab.Signals)
+	case !p.alive():
+		return Conflict("send %s to etcd of %s: it does not run", name, a.cfg.Member)
+	}
+	a.request(p)
+	if err := syscall.Kill(p.pid, number); err != nil && err != syscall.ESRCH {
+		return fmt.Errorf("send %s to etcd (process %d): %w", name, p.pid, err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, signalGrace)
+	defer cancel()
+	return p.wait(ctx)
+}
+
 // Kill ends everything in etcd's control group with SIGKILL and waits until it is reaped.
 func (a *Agent) Kill(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, killDeadline)
 	defer cancel()
+	defer a.bounds.pause()()
 	p := a.current()
 	if p.alive() {
 		a.request(p)
@@ -174,6 +216,7 @@ func (a *Agent) Freeze(ctx context.Context, deadline time.Duration) (lab.Frozen,
 	if !a.current().alive() {
 		return lab.Frozen{}, Conflict("freeze etcd of %s: it does not run", a.cfg.Member)
 	}
+	a.bounds.pause() // until it is thawed
 	a.mu.Lock()
 	a.frozen = true
 	settle := time.Duration(0)
@@ -193,12 +236,14 @@ func (a *Agent) Thaw(ctx context.Context) error {
 	a.mu.Lock()
 	a.frozen = false
 	a.mu.Unlock()
+	a.bounds.resume()
 	return nil
 }
 
 // Shutdown ends etcd and takes everything off that the agent holds.
 func (a *Agent) Shutdown(ctx context.Context, discard bool) error {
 	a.end()
+	a.bounds.pause()
 	for _, f := range a.forwards {
 		if err := f.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
 			a.log.Error("close a forwarder", "error", err)

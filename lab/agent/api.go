@@ -29,17 +29,32 @@ type Status struct {
 	// MetFailures says that the file system met faults of its disk since it was
 	// mounted; it may be read-only until it is mounted again.
 	MetFailures bool `json:"metFailures,omitempty"`
+
+	// Command and Version are of the etcd that runs, or of the last one.
+	Command []string `json:"command,omitempty"`
+	Version string   `json:"version,omitempty"`
+	// Settings are what etcd is started with next; nil are the spec's. Stale says
+	// that the one that runs was started with others.
+	Settings *lab.Settings `json:"settings,omitempty"`
+	Stale    bool          `json:"stale,omitempty"`
+	// Wiped says that the data directory was emptied and etcd not started since.
+	Wiped   bool       `json:"wiped,omitempty"`
+	Limited lab.Limits `json:"limited"`
 }
 
 // Exit is how an etcd ended.
 type Exit struct {
 	At        int64  `json:"at"`             // CLOCK_MONOTONIC, nanoseconds
 	Status    string `json:"status"`         // "exit status 2", "signal: killed"
-	Requested bool   `json:"requested"`      // by Stop or Kill
+	Requested bool   `json:"requested"`      // by Stop, Kill or Signal
+	Memory    bool   `json:"memory"`         // by the kernel, for the limit that SetLimits set
 	Last      string `json:"last,omitempty"` // what etcd logged at the end
 }
 
 func (e *Exit) String() string {
+	if e.Memory {
+		return e.Status + ": it took more memory than it was given"
+	}
 	if e.Requested || e.Last == "" {
 		return e.Status
 	}

@@ -42,11 +42,13 @@ func (c *Client) Lacks(capability string) string { return c.lacks[capability] }
 
 // LacksOf are the reasons of an agent whose disk is of that kind, for NewClient.
 func LacksOf(diskKind string) map[string]string {
+	lacks := map[string]string{"Clocker": lab.NoClock}
 	if diskKind != "plain" {
-		return map[string]string{}
+		return lacks
 	}
 	const reason = "its disk is plain, which cannot lose power or fail; use disk: {kind: fault}"
-	return map[string]string{"PowerCutter": reason, "DiskFaulter": reason}
+	lacks["PowerCutter"], lacks["DiskFaulter"] = reason, reason
+	return lacks
 }
 
 // call sends in (unless nil) and decodes the answer into out (unless nil).
@@ -80,6 +82,11 @@ func (c *Client) openAs(ctx context.Context, method, path string, in any, protoc
 		}
 		body = bytes.NewReader(data)
 	}
+	return c.openBody(ctx, method, path, body, protocol)
+}
+
+// openBody is openAs with a body of any form.
+func (c *Client) openBody(ctx context.Context, method, path string, body io.Reader, protocol string) (*http.Response, error) {
 	ctx, done := c.attend(ctx)
 	request, err := http.NewRequestWithContext(ctx, method, "http://agent/v1/"+path, body)
 	if err != nil {

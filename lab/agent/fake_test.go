@@ -85,4 +85,39 @@ func (f *fake) Shutdown(_ context.Context, discard bool) error {
 	return nil
 }
 
+func (f *fake) Signal(_ context.Context, name string) error { f.did("signal %s", name); return nil }
+func (f *fake) Configure(_ context.Context, s *lab.Settings) error {
+	if s == nil {
+		f.did("configure nothing")
+	} else {
+		f.did("configure %v %v", s.Args, s.Binaries)
+	}
+	return nil
+}
+func (f *fake) Settings(context.Context) (*lab.Settings, error) {
+	return &lab.Settings{Without: []string{"x"}}, nil
+}
+func (f *fake) Wipe(context.Context) error { f.did("wipe"); return nil }
+func (f *fake) RestoreSnapshot(_ context.Context, r io.Reader, how lab.Restoring) error {
+	data, err := io.ReadAll(r)
+	f.did("restore %s as %s", data, how.Token)
+	return err
+}
+func (f *fake) SetLimits(_ context.Context, l lab.Limits) error { f.did("limit %+v", l); return nil }
+func (f *fake) Limits(context.Context) (lab.Limited, error) {
+	return lab.Limited{Limits: lab.Limits{Files: 3}, By: "cpu.max", Open: 9}, nil
+}
+func (f *fake) SetClock(_ context.Context, c lab.Clock) error {
+	f.did("clock %v %v", c.Offset.Round(time.Minute), c.Rate)
+	return nil
+}
+func (f *fake) Clock(context.Context) (lab.Clock, error) {
+	return lab.Clock{Offset: time.Hour, Rate: 0.05}, nil
+}
+func (f *fake) Upload(_ context.Context, key, name string, r io.Reader) (string, error) {
+	data, err := io.ReadAll(r)
+	f.did("upload %s of %s: %s", name, key, data)
+	return "/there/" + name, err
+}
+
 var _ Host = (*fake)(nil)

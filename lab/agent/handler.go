@@ -87,6 +87,7 @@ func newServer(life context.Context, h Host, log *slog.Logger, stop func()) *ser
 		}
 		return h.DiskStats(ctx)
 	}))
+	s.serveProcess(mux)
 	if m, ok := h.(Machine); ok {
 		s.serveMachine(mux, m)
 	}

@@ -2,9 +2,11 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/etcdlab/etcdlab/disk"
 	"github.com/etcdlab/etcdlab/lab"
@@ -36,11 +38,48 @@ func Heal(ctx context.Context, h Host, d spec.Disk, failpoints string) (sick boo
 	if err := h.SetLink(ctx, true); err != nil && !st.LinkUp {
 		return false, err
 	}
+	if st.Limited != (lab.Limits{}) {
+		if err := h.SetLimits(ctx, lab.Limits{}); err != nil {
+			return false, err
+		}
+	}
+	if err := healClock(ctx, h); err != nil && st.State != lab.StateOff {
+		return false, err
+	}
+	if st.Settings != nil && !st.Wiped {
+		if err := h.Configure(ctx, nil); err != nil {
+			return false, err
+		}
+		if st, err = h.Status(ctx); err != nil {
+			return false, err
+		}
+	}
+	if st.PID != 0 && st.Stale {
+		return false, h.Kill(ctx)
+	}
 	if st.PID != 0 && failpoints != "" && clearFailpoints(ctx, failpoints) != nil {
 		// A new process has none armed.
 		return false, h.Kill(ctx)
 	}
 	return false, nil
+}
+
+// clockSlack is what a clock may be off by that nobody has set: those of virtual
+// machines drift.
+const clockSlack = 500 * time.Millisecond
+
+func healClock(ctx context.Context, h Host) error {
+	var none *lab.UnsupportedError
+	c, err := h.Clock(ctx)
+	switch {
+	case errors.As(err, &none):
+		return nil
+	case err != nil:
+		return err
+	case c.Rate == 0 && c.Offset.Abs() < clockSlack:
+		return nil
+	}
+	return h.SetClock(ctx, lab.Clock{})
 }
 
 // clearFailpoints disarms what an earlier crash, or a user, has armed in an etcd

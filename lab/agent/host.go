@@ -19,6 +19,7 @@ type Host interface {
 	lab.Archiver
 	lab.Logger
 	lab.Execer
+	processHost
 	Status(ctx context.Context) (Status, error)
 	// Shutdown ends etcd and takes everything off that the host holds; with
 	// discard nobody needs the data.

@@ -9,7 +9,7 @@ import (
 
 // The helpers that the agent runs its own binary as.
 const (
-	helperJoin = "join" // PROCS-FILE PROGRAM ARG...
+	helperJoin = "join" // PROCS-FILES PROGRAM ARG...
 	helperTar  = "tar"  // DIR
 	helperKeep = "keep" // FILE
 )

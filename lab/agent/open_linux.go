@@ -16,6 +16,10 @@ func open(ctx context.Context, cfg *Config, log *slog.Logger) (*Agent, error) {
 	if err := a.openGroups(); err != nil {
 		return nil, err
 	}
+	a.bounds = openBounds(cfg, a.group)
+	if err := a.readSettings(); err != nil {
+		return nil, err
+	}
 	if cfg.Inside != nil {
 		if err := makeInside(cfg); err != nil {
 			return nil, err
@@ -41,6 +45,7 @@ func (a *Agent) openDisk(ctx context.Context) (err error) {
 		if err := os.MkdirAll(cfg.DataDir, 0o700); err != nil {
 			return fmt.Errorf("make the data directory: %w", err)
 		}
+		a.lookWiped()
 		return nil
 	}
 	if cfg.Format && cfg.Disk.Kind == "fault" {
@@ -58,6 +63,8 @@ func (a *Agent) openDisk(ctx context.Context) (err error) {
 		}
 		a.log.Error("the disk does not mount", "error", err)
 		a.diskFail = err.Error()
+		return nil
 	}
+	a.lookWiped()
 	return nil
 }

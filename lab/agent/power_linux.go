@@ -126,6 +126,9 @@ func (a *Agent) Restore(ctx context.Context, policy disk.Policy, seed uint64) (l
 		return lab.Restored{}, Conflict("restore the disk of %s: etcd (process %d) still runs; kill it first", a.cfg.Member, p.pid)
 	}
 	r, err := d.restore(ctx, policy, seed)
+	if err == nil {
+		a.lookWiped()
+	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.cut = !d.powered()

@@ -213,3 +213,8 @@ func (m *member) SetLink(ctx context.Context, up bool) error {
 	}
 	return m.p.plug(ctx, m, up)
 }
+
+// Configure brings the programs of another build into the container first.
+func (m *member) Configure(ctx context.Context, s *lab.Settings) error {
+	return m.ConfigureAt(ctx, s)
+}

@@ -46,6 +46,9 @@ func (h *host) boot(ctx context.Context) error {
 	wait, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	st, err := h.awaitGuest(wait, m, guest)
+	if err == nil {
+		err = h.remind(wait, guest)
+	}
 	if err != nil {
 		reason := err.Error()
 		switch {

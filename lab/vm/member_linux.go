@@ -19,3 +19,8 @@ type member struct {
 func (m *member) Info(ctx context.Context) (lab.Info, error) {
 	return agent.InfoOf(ctx, m.made, guestEtcd, m.Status)
 }
+
+// Configure brings the programs of another build into the guest first.
+func (m *member) Configure(ctx context.Context, s *lab.Settings) error {
+	return m.ConfigureAt(ctx, s)
+}

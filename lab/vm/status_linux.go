@@ -68,6 +68,7 @@ func (h *host) Status(ctx context.Context) (agent.Status, error) {
 // machine.
 func inGuest(s *agent.Status, g agent.Status, m *machine) {
 	s.State, s.PID, s.DiskFail = g.State, g.PID, g.DiskFail
+	s.Command, s.Version, s.Settings, s.Stale, s.Wiped, s.Limited = g.Command, g.Version, g.Settings, g.Stale, g.Wiped, g.Limited
 	if g.Started != 0 {
 		s.Started = m.started + g.Started
 	}

@@ -104,7 +104,9 @@ func opened(m *lab.Manifest) *lab.Lab {
 
 // client speaks to the agent beside a member's machine.
 func client(m *lab.Manifest, mm lab.ManifestMember) agent.MachineClient {
-	return agent.MachineClient{Client: agent.NewClient(mm.Name, agent.At{Dir: mm.Dir}, agent.LacksOf(m.Spec.Disk.Kind))}
+	lacks := agent.LacksOf(m.Spec.Disk.Kind)
+	delete(lacks, "Clocker") // a machine has its own
+	return agent.MachineClient{Client: agent.NewClient(mm.Name, agent.At{Dir: mm.Dir}, lacks)}
 }
 
 // List finds all labs of this machine, those that are only partly there too.
