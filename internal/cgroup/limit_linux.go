@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"golang.org/x/sys/unix"
 )
 
 // Controllers that bound what a group may use.
@@ -159,12 +161,37 @@ func (b *Bounds) SetMemory(bytes int64) error {
 		value = "-1"
 		slices.Reverse(files)
 	}
-	for _, file := range files {
-		if err := b.maybe(file, value); err != nil {
+	for i, file := range files {
+		if i > 0 && !none {
+			limit, err := os.ReadFile(filepath.Join(b.dir, files[0]))
+			if err != nil {
+				return err
+			}
+			value = strings.TrimSpace(string(limit))
+		}
+		if err := b.squeeze(file, value); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// squeeze writes a bound of v1, which the kernel refuses where more than that is
+// in use and cannot be taken back; v2 kills then. The bound is what is in use
+// instead, so that the next page that is wanted kills.
+func (b *Bounds) squeeze(file, value string) error {
+	const tries = 20 // what is in use changes
+	for try := 0; ; try++ {
+		err := b.maybe(file, value)
+		if !errors.Is(err, unix.EBUSY) || try == tries {
+			return err
+		}
+		data, readErr := os.ReadFile(filepath.Join(b.dir, strings.Replace(file, "limit", "usage", 1)))
+		if readErr != nil {
+			return errors.Join(err, readErr)
+		}
+		value = strings.TrimSpace(string(data))
+	}
 }
 
 // Count is how often etcd was kept from running, or killed, for the bound.
