@@ -39,6 +39,8 @@ require github.com/anishathalye/porcupine v1.3.1
 
 require github.com/bluekeyes/go-gitdiff v0.9.0
 
+require github.com/santhosh-tekuri/jsonschema/v5 v5.3.1
+
 require (
 	github.com/Microsoft/go-winio v0.6.2 // indirect
 	github.com/beorn7/perks v1.0.1 // indirect

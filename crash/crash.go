@@ -26,6 +26,7 @@ type Result struct {
 	Run        history.Run
 	Operations int64 // returned, acknowledged or not
 	Rounds     []history.Figures
+	Tally      Tally
 }
 
 // Run runs the faults on the lab and fills a run directory. Its error means
@@ -82,6 +83,7 @@ type run struct {
 	loadStart int64
 	// roundAt is when the next round's fault may come, of CLOCK_MONOTONIC.
 	roundAt int64
+	played  time.Duration // how long the rounds took together
 	rounds  []history.Figures
 	// profiles are the disks' before the run armed another.
 	profiles map[string]string
@@ -90,7 +92,7 @@ type run struct {
 }
 
 func (r *run) result() *Result {
-	res := &Result{Dir: r.dir.path, Run: r.meta, Rounds: r.rounds}
+	res := &Result{Dir: r.dir.path, Run: r.meta, Rounds: r.rounds, Tally: TallyOf(r.rounds, r.played)}
 	if r.load != nil {
 		res.Operations = r.load.Returned()
 	}
@@ -210,6 +212,8 @@ func (r *run) startLoad(ctx context.Context) error {
 }
 
 func (r *run) playRounds(ctx context.Context) error {
+	begun := clock.Now()
+	defer func() { r.played = clock.Since(begun) }()
 	for n := 1; r.more(n); n++ {
 		figures, goOn, err := r.round(ctx, n)
 		r.rounds = append(r.rounds, figures)

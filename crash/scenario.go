@@ -16,6 +16,7 @@ import (
 type Scenario struct {
 	Name    string
 	Doc     string
+	Covers  []string  // what of other tools it does the same as
 	Lab     *spec.Lab // what the scenario says of it
 	Options Options
 	File    []byte // as YAML

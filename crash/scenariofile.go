@@ -65,7 +65,7 @@ func fromFile(file *spec.Scenario) (Scenario, error) {
 		return Scenario{}, file.Problem("run."+field, err)
 	}
 	r := file.Run
-	s := Scenario{Name: file.Name, Doc: file.Doc, Lab: &file.Lab, Options: Options{
+	s := Scenario{Name: file.Name, Doc: file.Doc, Covers: file.Covers, Lab: &file.Lab, Options: Options{
 		Scenario: file.Name, Schedule: r.Schedule, Rounds: r.Rounds, Every: r.Every, Profile: r.Profile,
 		Duration: r.Duration, Budget: r.Budget, Clients: r.Clients, Rate: float64(r.Rate),
 		OpsBefore: r.Before, OpsAfter: r.After, RecoverWithin: r.Recover, Checks: r.Checks,

@@ -149,6 +149,7 @@ type runView struct {
 	Report     string         `json:"report,omitempty"`
 	Operations int            `json:"operations"`
 	Faults     int            `json:"faults"`
+	Tally      crash.Tally    `json:"tally"`
 	Rounds     any            `json:"rounds,omitempty"`
 	Checks     []verify.Check `json:"checks,omitempty"`
 }
@@ -156,7 +157,7 @@ type runView struct {
 func viewOf(r *crash.Result) runView {
 	v := runView{
 		Scenario: r.Run.Scenario, Etcd: r.Run.Etcd, Provider: r.Run.Provider, Seed: r.Run.Seed,
-		RunDir: r.Dir, Operations: int(r.Operations), Rounds: r.Rounds,
+		RunDir: r.Dir, Operations: int(r.Operations), Tally: r.Tally, Rounds: r.Rounds,
 	}
 	for _, f := range r.Rounds {
 		for _, in := range f.Faults {
@@ -217,6 +218,9 @@ func tell(o *output, v runView, j *verify.Verdict, stored error) error {
 		}
 	} else {
 		report.Text(o.out, v.RunDir, j, v.RunDir, o.colour())
+		if v.Tally.Faults > 1 {
+			fmt.Fprintln(o.out, v.Tally)
+		}
 	}
 	if stored != nil && j.Verdict != verify.Pass {
 		fmt.Fprintln(o.err, "etcdlab:", stored)

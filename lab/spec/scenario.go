@@ -20,7 +20,8 @@ type Scenario struct {
 	Kind       string
 	Name       string // of the scenario; slashes group them
 	Doc        string
-	Lab        Lab // as in a lab file, without apiVersion and kind
+	Covers     []string // what of other tools it does the same as: "Jepsen: kill"
+	Lab        Lab      // as in a lab file, without apiVersion and kind
 	Run        Run
 
 	at func(path, message string) *Error // with its place in the file
@@ -120,6 +121,7 @@ func (d *decoder) scenario(root ast.Node, s *Scenario) {
 		"kind":       d.string(&s.Kind),
 		"name":       d.string(&s.Name),
 		"doc":        d.string(&s.Doc),
+		"covers":     d.list(&s.Covers),
 		"lab": func(n ast.Node, path string) {
 			known := d.labFields(&s.Lab)
 			delete(known, "apiVersion")
