@@ -144,11 +144,27 @@ func (s *stage) inject(ctx context.Context, step *spec.Step, at string) (err err
 		err = ctx.Err() // each member's account of it says no more
 	}
 	if err = errors.Join(err, healErr); err == nil && !step.NoWait {
-		in.Recovered = r.cluster.serve(ctx, targets, r.cluster.slow(r.opts.RecoverWithin), s.served(healed))
+		in.Recovered, err = s.recovered(ctx, f, scene, targets, healed)
 	}
 	in.RecoveryNS = clock.Now() - healed
 	s.note(in)
 	return err
+}
+
+// recovered waits for a fault's targets to serve.
+func (s *stage) recovered(ctx context.Context, f fault.Fault, scene *fault.Scene, targets []lab.Member, healed int64) (bool, error) {
+	wait := func() bool {
+		return s.r.cluster.serve(ctx, targets, s.r.cluster.slow(s.r.opts.RecoverWithin), s.served(healed))
+	}
+	if wait() {
+		return true, nil
+	}
+	if p, ok := f.(*fault.Failpoint); ok {
+		if late, err := p.Late(ctx, scene, targets); err != nil || late {
+			return err == nil && wait(), err
+		}
+	}
+	return false, ctx.Err()
 }
 
 // lacking says why the targets cannot be hit so.

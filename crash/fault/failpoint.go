@@ -165,7 +165,41 @@ func (s *Scene) ended(ctx context.Context, members []lab.Member, within time.Dur
 	return gone, err
 }
 
-// Heal starts etcd again; a new process has no point armed.
+// Heal starts etcd again; a new process has no point armed. What led etcd to the
+// point may have started it with the point armed, so that one is not trusted to
+// be another.
 func (f *Failpoint) Heal(ctx context.Context, s *Scene, targets []lab.Member) error {
-	return each(targets, func(m lab.Member) error { return s.start(ctx, m) })
+	return each(targets, func(m lab.Member) error {
+		if f.provoker() != nil {
+			if err := kill(ctx, s, m); err != nil {
+				return err
+			}
+		}
+		return s.start(ctx, m)
+	})
 }
+
+// Late starts the targets that the point ended after all, once it was disarmed:
+// on a busy machine a process that panics takes its time. It says whether there
+// were any.
+func (f *Failpoint) Late(ctx context.Context, s *Scene, targets []lab.Member) (bool, error) {
+	late := false
+	for _, m := range targets {
+		info, err := m.Info(ctx)
+		if err != nil {
+			return late, err
+		}
+		if info.State != lab.StateStopped || !strings.Contains(info.Exit, panicText) {
+			continue
+		}
+		late = true
+		s.event(history.EventExited, m.Name(), info.Exit)
+		if err := s.start(ctx, m); err != nil {
+			return late, err
+		}
+	}
+	return late, nil
+}
+
+// panicText is what gofail's panic says in etcd's last words.
+const panicText = "failpoint panic: etcdlab"

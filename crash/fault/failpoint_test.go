@@ -81,6 +81,39 @@ func TestFailpointThatNobodyReaches(t *testing.T) {
 	}
 }
 
+// A member that somebody killed has not reached the point.
+func TestFailpointOfAMemberThatWasKilled(t *testing.T) {
+	m := newMember("m1")
+	m.exit = "signal: killed"
+	m.set(lab.StateStopped)
+	s := &Scene{Round: 1}
+	gone, err := s.ended(t.Context(), []lab.Member{m}, 20*time.Millisecond)
+	if err != nil || len(gone) != 0 {
+		t.Errorf("%v, %v", gone, err)
+	}
+}
+
+// On a busy machine a process may end of the point's panic long after it was
+// disarmed; one that ended otherwise is not the fault's to start again.
+func TestFailpointLate(t *testing.T) {
+	panicked, killed, runs := newMember("m1"), newMember("m2"), newMember("m3")
+	panicked.exit, killed.exit = "exit status 2: panic: failpoint panic: etcdlab", "exit status 1: no space left on device"
+	panicked.set(lab.StateStopped)
+	killed.set(lab.StateStopped)
+	var r recorder
+	s, f := &Scene{Round: 1, Record: r.record}, &Failpoint{Point: "raftBeforeSave"}
+	late, err := f.Late(t.Context(), s, []lab.Member{panicked, killed, runs})
+	if err != nil || !late || !r.has(history.EventExited, "m1") || r.has(history.EventExited, "m2") {
+		t.Errorf("%v, %v", late, err)
+	}
+	panicked.wants(t, "start")
+	killed.wants(t)
+	runs.wants(t)
+	if late, err := f.Late(t.Context(), s, []lab.Member{killed, runs}); late || err != nil {
+		t.Errorf("%v, %v", late, err)
+	}
+}
+
 // gofail answers like a binary's failpoint server, unless ok says that it died.
 func gofail(t *testing.T, ok func(method string) bool) string {
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

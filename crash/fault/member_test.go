@@ -1,6 +1,7 @@
 package fault
 
 import (
+	"cmp"
 	"context"
 	"io"
 	"slices"
@@ -18,6 +19,7 @@ import (
 type member struct {
 	name string
 	fail string // a failpoint's URL
+	exit string // how it ended, if not as one that panicked
 	// profile is the disk's.
 	profile string
 
@@ -52,7 +54,7 @@ func (m *member) Name() string { return m.name }
 func (m *member) Info(context.Context) (lab.Info, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return lab.Info{Name: m.name, State: m.state, FailpointURL: m.fail, Exit: "exit status 2"}, nil
+	return lab.Info{Name: m.name, State: m.state, FailpointURL: m.fail, Exit: cmp.Or(m.exit, "exit status 2")}, nil
 }
 
 func (m *member) Start(context.Context) error {
