@@ -30,6 +30,7 @@ func (e *Engine) Cut() CutRecord {
 		Flushes:   e.life.flushes,
 		Held:      e.gate.held,
 		Uncovered: e.uncovered,
+		Lied:      e.life.lied,
 	}
 	// The mark and the count are for readers of the file. The cut itself
 	// does not depend on them, so that it cannot fail.
@@ -38,6 +39,7 @@ func (e *Engine) Cut() CutRecord {
 	_ = log.sync()
 	e.life.cutTo = log.end
 	e.gate.open()
+	e.free()
 	return e.life.cut
 }
 

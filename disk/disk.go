@@ -34,6 +34,9 @@ type CutRecord struct {
 	Flushes   uint64 `json:"flushes"`   // completed since power-on
 	Held      int    `json:"held"`      // flushes in flight
 	Uncovered int    `json:"uncovered"` // writes no completed flush covers
+	// Lied counts operations since power-on that were acknowledged and not done
+	// so, by faults: a disk that did that has no honest power loss.
+	Lied uint64 `json:"lied,omitempty"`
 }
 
 // Choice is the crash state that was chosen at a cut.
@@ -48,33 +51,6 @@ type Choice struct {
 	Rotted int64 `json:"rotted,omitempty"`
 }
 
-// Operation is what a fault acts on.
-type Operation string
-
-const (
-	OpRead  Operation = "read"
-	OpWrite Operation = "write"
-	OpFlush Operation = "flush"
-)
-
-// Fault makes matching operations of a powered disk fail with EIO. The zero
-// value of a condition matches everything.
-type Fault struct {
-	Op     Operation     `json:"op"`
-	Offset int64         `json:"offset,omitempty"` // bytes; with Length, the range that matches
-	Length int64         `json:"length,omitempty"` // bytes; 0 is to the end of the disk
-	Nth    uint64        `json:"nth,omitempty"`    // only from the nth match on, 1-based
-	Count  uint64        `json:"count,omitempty"`  // at most so many times; 0 is until healed
-	For    time.Duration `json:"for,omitempty"`    // only for so long after it was armed
-}
-
-// FaultState is an armed fault and what it did.
-type FaultState struct {
-	Fault
-	Matched uint64 `json:"matched"` // operations that met the conditions
-	Hit     uint64 `json:"hit"`     // of those, failed
-}
-
 // Stats are counters since the engine was opened.
 type Stats struct {
 	Reads        uint64        `json:"reads"`
@@ -87,6 +63,8 @@ type Stats struct {
 	Powered      bool          `json:"powered"`
 	Profile      string        `json:"profile"`
 	LogBytes     int64         `json:"logBytes"`
-	Errors       uint64        `json:"errors"` // operations failed by a fault
-	CPU          time.Duration `json:"cpu"`    // user and system time of the serving process
+	Errors       uint64        `json:"errors"`          // operations failed by a fault
+	Lied         uint64        `json:"lied,omitempty"`  // acknowledged by a fault, and not done so
+	Stuck        int           `json:"stuck,omitempty"` // that a fault keeps waiting now
+	CPU          time.Duration `json:"cpu"`             // user and system time of the serving process
 }

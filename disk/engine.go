@@ -54,7 +54,10 @@ type Engine struct {
 	pending   []Entry // since the oldest that no flush covers, in log order
 	uncovered int     // of pending, those that are not durable
 	powered   bool
-	faults    []armed
+	faults    []*armed
+	freed     chan struct{} // closed when what faults keep waiting may go on
+	places    map[string][]Extent
+	trigger   *trigger // of a hold, nil without one
 	stats     Stats
 	gate      gate
 	life      life
@@ -65,6 +68,7 @@ type Engine struct {
 // life is what is counted from power-on to cut.
 type life struct {
 	writes, flushes uint64
+	lied            uint64 // operations that faults acknowledged and did not do so
 	folded          uint64 // entries of the log that folding removed
 	cut             CutRecord
 	cutFrom, cutTo  int64  // of the last cut: the epoch in its log, in bytes
@@ -125,7 +129,7 @@ func Open(o Options) (*Engine, error) {
 	if err := e.openFiles(); err != nil {
 		return nil, errors.Join(fmt.Errorf("open the disk in %s: %w", o.Dir, err), e.closeFiles())
 	}
-	e.cache = newOverlay(c.Size)
+	e.cache, e.freed = newOverlay(c.Size), make(chan struct{})
 	if err := e.powerOn(); err != nil {
 		return nil, errors.Join(fmt.Errorf("open the disk in %s: %w", o.Dir, err), e.closeFiles())
 	}
@@ -168,7 +172,7 @@ func (e *Engine) powerOn() error {
 	}
 	e.pending, e.uncovered = nil, 0
 	e.cache.reset()
-	e.life.writes, e.life.flushes, e.life.folded = 0, 0, 0
+	e.life.writes, e.life.flushes, e.life.lied, e.life.folded = 0, 0, 0, 0
 	e.life.number++
 	e.powered = true
 	return nil
@@ -240,6 +244,7 @@ func (e *Engine) Close() error {
 	}
 	e.powered = false
 	e.gate.open()
+	e.free()
 	err := e.log().sync()
 	return errors.Join(err, e.closeFiles())
 }

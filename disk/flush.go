@@ -47,10 +47,14 @@ func (e *Engine) Flush() (err error) {
 	if !e.powered {
 		return nil
 	}
-	if err := e.fail(OpFlush, 0, 0); err != nil {
+	hit, err := e.meet(OpFlush, 0, 0, false)
+	if err != nil || !e.powered {
 		return err
 	}
 	e.stats.Flushes++
+	if hit != nil {
+		return e.flushWrong(hit)
+	}
 	// One with nothing to cover is not held back: its file system would never
 	// write what a later one has to cover.
 	hold := e.gate.closed != nil && e.uncovered > 0
@@ -188,9 +192,12 @@ func (e *Engine) Hold(ctx context.Context, limit time.Duration) (flushes, uncove
 	return e.gate.held, e.uncovered
 }
 
-// Release lets the flushes that Hold holds back complete, and later ones pass.
+// Release lets the flushes that Hold holds back complete, and later ones pass. A
+// HoldAt that waits for its trigger ends.
 func (e *Engine) Release() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	e.trigger.disarm()
+	e.trigger = nil
 	e.gate.open()
 }

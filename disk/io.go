@@ -25,8 +25,15 @@ func (e *Engine) ReadAt(p []byte, off int64) (n int, err error) {
 	var room [4]span
 	missing := room[:0]
 	e.mu.Lock()
+	var hit *blow
 	if e.powered {
-		if err := e.fail(OpRead, off, int64(len(p))); err != nil {
+		if hit, err = e.meet(OpRead, off, int64(len(p)), true); err != nil {
+			e.mu.Unlock()
+			return 0, err
+		}
+	}
+	if hit != nil {
+		if err = e.lied(hit, off, int64(len(p)), " with a bit flipped"); err != nil {
 			e.mu.Unlock()
 			return 0, err
 		}
@@ -49,6 +56,9 @@ func (e *Engine) ReadAt(p []byte, off int64) (n int, err error) {
 		if n, err := file.ReadAt(p[m.from-off:m.to-off], m.from); int64(n) < m.to-m.from {
 			return 0, fmt.Errorf("read %d bytes at %d from the image: %w", m.to-m.from, m.from, err)
 		}
+	}
+	if hit != nil {
+		hit.flip(p)
 	}
 	return len(p), nil
 }
@@ -73,25 +83,41 @@ func (e *Engine) write(p []byte, off int64, fua bool) (n int, err error) {
 	if !e.powered {
 		return len(p), nil
 	}
-	if err := e.fail(OpWrite, off, int64(len(p))); err != nil {
+	hit, err := e.meet(OpWrite, off, int64(len(p)), true)
+	switch {
+	case err != nil:
 		return 0, err
+	case !e.powered: // cut while it waited
+		return len(p), nil
+	case hit != nil:
+		err = e.writeWrong(hit, p, off, fua)
+	default:
+		err = e.put(p, off, fua)
 	}
-	entry, err := e.record(off, int64(len(p)), p, fua, 0)
 	if err != nil {
 		return 0, fmt.Errorf("write %d bytes at %d: %w", len(p), off, err)
+	}
+	return len(p), nil
+}
+
+// put logs a write and does it.
+func (e *Engine) put(p []byte, off int64, fua bool) error {
+	entry, err := e.record(off, int64(len(p)), p, fua, 0)
+	if err != nil {
+		return err
 	}
 	e.stats.Writes++
 	e.stats.BytesWritten += uint64(len(p))
 	if entry.Flags&FlagFUA != 0 {
 		if _, err := e.image.WriteAt(p, off); err != nil {
-			return 0, fmt.Errorf("write %d bytes at %d: %w", len(p), off, err)
+			return err
 		}
 	}
 	if len(e.pending) == 0 {
-		return len(p), e.foldIfLong()
+		return e.foldIfLong()
 	}
 	e.cache.write(p, off, entry.Offset)
-	return len(p), nil
+	return nil
 }
 
 // Discard makes n bytes at off read zero. It is volatile until a flush, as a
@@ -115,8 +141,12 @@ func (e *Engine) zero(what string, off, n int64) (err error) {
 	if !e.powered {
 		return nil
 	}
-	if err := e.fail(OpWrite, off, n); err != nil {
+	hit, err := e.meet(OpWrite, off, n, false)
+	if err != nil || !e.powered {
 		return err
+	}
+	if hit != nil { // lost: what else can go wrong needs data
+		return e.lied(hit, off, n, "")
 	}
 	entry, err := e.record(off, n, nil, false, FlagDiscard)
 	if err != nil {

@@ -20,6 +20,7 @@ type device interface {
 	Release()
 	Cut() CutRecord
 	Restore(policy Policy, seed uint64) (Choice, error)
+	SetFaults(faults []Fault) error
 }
 
 const modelSectors = 32
@@ -95,7 +96,7 @@ func runEpoch(d device, m *model, r *rand.Rand) error {
 		to := from + 1 + r.IntN(min(12, modelSectors-from))
 		off := int64(from) * SectorSize
 		var err error
-		switch k := r.IntN(16); {
+		switch k := r.IntN(19); {
 		case k < 8:
 			_, err = d.WriteAt(sectorData(m.write(from, to, false), to-from), off)
 		case k < 10:
@@ -117,6 +118,8 @@ func runEpoch(d device, m *model, r *rand.Rand) error {
 			err = <-held
 			m.flush(at)
 			held = nil
+		case k >= 16 && held == nil:
+			err = runLie(d, m, r, from, to)
 		case held == nil:
 			err = d.Flush()
 			m.flush(len(m.ops))
@@ -133,6 +136,49 @@ func runEpoch(d device, m *model, r *rand.Rand) error {
 		}
 	}
 	return nil
+}
+
+// runLie does one operation that the disk acknowledges and does not do so.
+func runLie(d device, m *model, r *rand.Rand, from, to int) error {
+	f := Fault{Op: OpWrite, Action: []Action{ActLose, ActMisdirect, ActTear, ActLose}[r.IntN(4)], Count: 1, Seed: r.Uint64()}
+	data := func(value int) error {
+		if err := d.SetFaults([]Fault{f}); err != nil {
+			return err
+		}
+		_, err := d.WriteAt(sectorData(value, to-from), int64(from)*SectorSize)
+		return err
+	}
+	switch {
+	case f.Action == ActMisdirect:
+		shift := r.IntN(modelSectors-(to-from)+1) - from
+		if shift == 0 {
+			return nil
+		}
+		f.Shift = int64(shift) * SectorSize
+		return data(m.write(from+shift, to+shift, false))
+	case f.Action == ActTear:
+		if (to-1)/m.atom == from/m.atom { // one atom
+			return nil
+		}
+		before := m.newest()
+		m.writer++
+		if err := data(m.writer); err != nil {
+			return err
+		}
+		got, err := sectorsOf(d)
+		if err != nil {
+			return err
+		}
+		return m.torn(before, got, from, to)
+	case r.IntN(2) == 0: // a flush
+		f.Op = OpFlush
+		if err := d.SetFaults([]Fault{f}); err != nil {
+			return err
+		}
+		return d.Flush()
+	}
+	m.writer++ // of a write that nobody has
+	return data(m.writer)
 }
 
 func newModel(profileName string) *model {

@@ -34,6 +34,28 @@ func (m *model) zero(from, to int) {
 	m.ops = append(m.ops, modelOp{from, to, 0, m.noCache})
 }
 
+// torn notes what is seen of a write that was torn: every atom of it is there or
+// not, some are and some are not, and what is next to one another is one write.
+func (m *model) torn(before, got []int, from, to int) error {
+	there, missing := 0, 0
+	for at := from; at < to; {
+		end := min((at/m.atom+1)*m.atom, to)
+		for ; end < to && (got[end] == m.writer) == (got[at] == m.writer) && end%m.atom == 0; end = min(end+m.atom, to) {
+		}
+		if got[at] == m.writer {
+			there++
+			m.ops = append(m.ops, modelOp{at, end, m.writer, m.noCache})
+		} else {
+			missing++
+		}
+		at = end
+	}
+	if there == 0 || missing == 0 {
+		return fmt.Errorf("a torn write has %d runs of sectors that are there and %d that are not: %v over %v", there, missing, got, before)
+	}
+	return nil
+}
+
 // flush makes the first n ops durable: those that had completed when it was
 // submitted.
 func (m *model) flush(n int) {

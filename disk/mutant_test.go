@@ -97,17 +97,67 @@ func (d keepsOne) Restore(p Policy, seed uint64) (Choice, error) {
 	return d.Engine.Restore(p, seed)
 }
 
+// isHonest has no faults.
+type isHonest struct{ *Engine }
+
+func (d isHonest) SetFaults([]Fault) error { return nil }
+
+// swaps does one thing wrong where another was to be.
+type swaps struct {
+	*Engine
+	from, to Action
+}
+
+func (d swaps) SetFaults(faults []Fault) error {
+	for i := range faults {
+		if f := &faults[i]; f.Action == d.from {
+			f.Action = d.to
+			f.Shift = 0
+		}
+	}
+	return d.Engine.SetFaults(faults)
+}
+
+// misdirectsFurther has its misdirected writes a sector off.
+type misdirectsFurther struct{ *Engine }
+
+func (d misdirectsFurther) SetFaults(faults []Fault) error {
+	for i := range faults {
+		if faults[i].Action == ActMisdirect {
+			faults[i].Shift += SectorSize
+		}
+	}
+	return d.Engine.SetFaults(faults)
+}
+
+// coversByLie makes durable what a flush that lies would cover.
+type coversByLie struct{ *Engine }
+
+func (d coversByLie) Flush() error {
+	if err := d.Engine.Flush(); err != nil {
+		return err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.cover(d.log().next)
+}
+
 func TestModelFindsBugs(t *testing.T) {
 	for name, wrap := range map[string]func(*Engine) device{
-		"loses a write":         func(e *Engine) device { return losesWrite{e} },
-		"ignores flushes":       func(e *Engine) device { return ignoresFlush{e} },
-		"covers too early":      func(e *Engine) device { return coversEarly{e} },
-		"forgets FUA":           func(e *Engine) device { return forgetsFUA{e} },
-		"covers by held flush":  func(e *Engine) device { return coversHeld{e} },
-		"writes past the cut":   func(e *Engine) device { return writesPastCut{e} },
-		"tears atoms":           func(e *Engine) device { return tearsAtoms{e} },
-		"reorders":              func(e *Engine) device { return reorders{e} },
-		"keeps what drop loses": func(e *Engine) device { return keepsOne{e} },
+		"loses a write":                   func(e *Engine) device { return losesWrite{e} },
+		"ignores flushes":                 func(e *Engine) device { return ignoresFlush{e} },
+		"covers too early":                func(e *Engine) device { return coversEarly{e} },
+		"forgets FUA":                     func(e *Engine) device { return forgetsFUA{e} },
+		"covers by held flush":            func(e *Engine) device { return coversHeld{e} },
+		"writes past the cut":             func(e *Engine) device { return writesPastCut{e} },
+		"tears atoms":                     func(e *Engine) device { return tearsAtoms{e} },
+		"reorders":                        func(e *Engine) device { return reorders{e} },
+		"does all it is to lose":          func(e *Engine) device { return isHonest{e} },
+		"loses what is to be torn":        func(e *Engine) device { return swaps{e, ActTear, ActLose} },
+		"loses what is to be misdirected": func(e *Engine) device { return swaps{e, ActMisdirect, ActLose} },
+		"misdirects further":              func(e *Engine) device { return misdirectsFurther{e} },
+		"covers by a flush that lies":     func(e *Engine) device { return coversByLie{e} },
+		"keeps what drop loses":           func(e *Engine) device { return keepsOne{e} },
 	} {
 		t.Run(name, func(t *testing.T) {
 			for seed := range uint64(12) {

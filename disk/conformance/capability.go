@@ -24,6 +24,9 @@ const (
 	CapFailFlush Capability = "flushes fail"
 	CapFailRange Capability = "only operations on a range fail"
 	CapFailNth   Capability = "operations fail from the nth on, and so many times"
+	CapSlow      Capability = "operations are slow, or stuck until the disk is healed or cut"
+	CapLie       Capability = "writes are lost, torn, misdirected or flipped, and flushes cover nothing, all acknowledged"
+	CapHoldAt    Capability = "a hold begins at an operation: the nth flush, a write of a range"
 	CapLog       Capability = "a write log, from which crash states can be made later"
 )
 
@@ -31,7 +34,8 @@ const (
 func Capabilities() []Capability {
 	return []Capability{
 		CapReadWrite, CapParallel, CapCut, CapCount, CapDrop, CapKeep, CapPrefix, CapRandom, CapTorn, CapHold, CapBeside, CapFUA,
-		CapDiscard, CapZeroes, CapFailRead, CapFailWrite, CapFailFlush, CapFailRange, CapFailNth, CapLog,
+		CapDiscard, CapZeroes, CapFailRead, CapFailWrite, CapFailFlush, CapFailRange, CapFailNth,
+		CapSlow, CapLie, CapHoldAt, CapLog,
 	}
 }
 

@@ -36,8 +36,11 @@ type Front struct {
 	// Hold holds flushes back, Release lets them go.
 	Hold    func(ctx context.Context, limit time.Duration) (flushes, uncovered int)
 	Release func()
-	// SetFaults makes operations fail.
+	// HoldAt holds flushes back from an operation on.
+	HoldAt func(ctx context.Context, at disk.Fault, limit time.Duration) (fired bool, flushes, uncovered int, err error)
+	// SetFaults makes operations fail, Faults tells what that did.
 	SetFaults func([]disk.Fault) error
+	Faults    func() []disk.FaultState
 	// Log is the write log of the device, complete, since it read all zero.
 	Log   func() (*disk.Log, error)
 	Lacks map[Capability]string // and why
@@ -48,6 +51,7 @@ func OnEngine(e *disk.Engine) *Front {
 	return &Front{
 		Size: e.Size(), Atom: disk.BlockSize(e.Profile()),
 		Cut: e.Cut, Restore: e.Restore, Hold: e.Hold, Release: e.Release, SetFaults: e.SetFaults,
+		Faults: e.Faults, HoldAt: e.HoldAt,
 		Log: func() (*disk.Log, error) { return engineLog(e) },
 	}
 }

@@ -384,6 +384,9 @@ var lacks = map[conformance.Capability]string{
 	conformance.CapFUA:       "it has no volatile cache that a write could pass by",
 	conformance.CapBeside:    "a suspend holds everything back",
 	conformance.CapFailRange: "the target that fails the writes of a range fails every flush, too; reads and writes of a range together can fail",
+	conformance.CapSlow:      "its targets fail operations, or let them pass",
+	conformance.CapLie:       "its targets fail operations, or let them pass; drop_writes is how a cut swallows them",
+	conformance.CapHoldAt:    "it does not tell operations apart",
 	conformance.CapFailNth:   "its targets do not count: all operations of a kind fail, or none",
 }
 

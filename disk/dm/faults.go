@@ -39,6 +39,12 @@ func checkFault(f disk.Fault, sectors uint64) error {
 		return fmt.Errorf("arm a disk fault: a flush has no offset: leave offset and length out")
 	case f.For < 0:
 		return fmt.Errorf("arm a disk fault: for %s lies in the past", f.For)
+	case f.Action != "" && f.Action != disk.ActError:
+		return &UnsupportedError{"a fault with action " + string(f.Action), "its targets only fail operations; use --disk fault"}
+	case f.File != "":
+		return &UnsupportedError{"a fault of a file", "its tables are of the disk, and are not exchanged as files move; use --disk fault"}
+	case f.Share > 0:
+		return &UnsupportedError{"a fault of a share of operations", "its targets fail all operations or none: leave share out"}
 	case f.Nth > 1:
 		return &UnsupportedError{fmt.Sprintf("a fault from the %dth %s on", f.Nth, f.Op), "its targets fail all operations or none: leave nth out"}
 	case f.Count > 0:
