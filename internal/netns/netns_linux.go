@@ -139,8 +139,14 @@ func Handle(name string) (*netlink.Handle, error) {
 
 // Start starts the program inside the namespace; "" is the caller's own.
 func Start(name string, cmd *exec.Cmd) error {
+	return Do(name, cmd.Start)
+}
+
+// Do runs f inside the namespace, on a thread of its own: what f opens stays
+// there. "" is the caller's own.
+func Do(name string, f func() error) error {
 	if name == "" {
-		return cmd.Start()
+		return f()
 	}
 	ns, err := netns.GetFromName(name)
 	if err != nil {
@@ -151,7 +157,7 @@ func Start(name string, cmd *exec.Cmd) error {
 		if err := netns.Set(ns); err != nil {
 			return fmt.Errorf("enter network namespace %s: %w", name, err)
 		}
-		return cmd.Start()
+		return f()
 	})
 }
 
