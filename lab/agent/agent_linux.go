@@ -13,6 +13,7 @@ import (
 
 	"github.com/etcdlab/etcdlab/internal/cgroup"
 	"github.com/etcdlab/etcdlab/lab"
+	"github.com/etcdlab/etcdlab/lab/wire"
 )
 
 // Bounds of what the agent waits for.
@@ -43,9 +44,10 @@ type Agent struct {
 	proc     *process   // the last etcd, nil if none was started
 	frozen   bool
 	linkUp   bool
-	holding  bool   // the disk completes no flush
-	cut      bool   // the disk has no power
-	diskFail string // why the disk could not be mounted
+	wire     *wire.Splice // nil without rules of the network
+	holding  bool         // the disk completes no flush
+	cut      bool         // the disk has no power
+	diskFail string       // why the disk could not be mounted
 	settings *lab.Settings
 	wiped    bool // see wipedFile
 }
@@ -258,8 +260,12 @@ func (a *Agent) Shutdown(ctx context.Context, discard bool) error {
 	if err := a.Kill(ctx); err != nil {
 		return err
 	}
-	if a.disk == nil {
-		return nil
+	var err error
+	if a.cfg.Port != "" {
+		err = a.SetNetRules(ctx, nil, 0)
 	}
-	return a.disk.close(ctx, discard)
+	if a.disk == nil {
+		return err
+	}
+	return errors.Join(err, a.disk.close(ctx, discard))
 }

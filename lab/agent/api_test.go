@@ -3,6 +3,8 @@ package agent
 import (
 	"strings"
 	"testing"
+
+	"github.com/etcdlab/etcdlab/lab"
 )
 
 func TestDecode(t *testing.T) {
@@ -46,12 +48,21 @@ func TestDecode(t *testing.T) {
 	bad(err, "most")
 	_, err = decode[restoreRequest](strings.NewReader(`{"policy":"drop","seed":-1}`))
 	bad(err, "decode")
+	n, err := decode[netRulesRequest](strings.NewReader(`{"rules":[{"action":"drop","peers":["198.18.0.12"],"side":"peer"}],"seed":3}`))
+	good(err)
+	if len(n.Rules) != 1 || n.Rules[0].Peers[0].String() != "198.18.0.12" || n.Seed != 3 {
+		t.Errorf("rules %+v", n)
+	}
+	_, err = decode[netRulesRequest](strings.NewReader(`{"rules":[{"action":"drop"},{"action":"lose"}]}`))
+	bad(err, `rule 2: action "lose"`)
+	_, err = decode[netRulesRequest](strings.NewReader(`{"rules":[{"action":"drop","los":1}]}`))
+	bad(err, `unknown field "los"`)
 	_, err = decode[profileRequest](strings.NewReader(`{"profile":"` + strings.Repeat("x", maxBody) + `"}`))
 	bad(err, "too large")
 }
 
 func FuzzDecode(f *testing.F) {
-	for _, s := range []string{"", "{}", `{"deadline":"1s"}`, `{"policy":"drop","seed":1}`, `{"faults":[{"op":"flush","nth":3}]}`, `{"up":true}`} {
+	for _, s := range []string{"", "{}", `{"deadline":"1s"}`, `{"policy":"drop","seed":1}`, `{"faults":[{"op":"flush","nth":3}]}`, `{"up":true}`, `{"rules":[{"action":"shape","loss":0.5}],"seed":1}`} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, body string) {
@@ -63,6 +74,9 @@ func FuzzDecode(f *testing.F) {
 		}
 		if r, err := decode[linkRequest](strings.NewReader(body)); err == nil && r.Up == nil {
 			t.Error("no up")
+		}
+		if r, err := decode[netRulesRequest](strings.NewReader(body)); err == nil && lab.CheckNetRules(r.Rules) != nil {
+			t.Errorf("rules %+v", r.Rules)
 		}
 		_, _ = decode[faultsRequest](strings.NewReader(body))
 	})

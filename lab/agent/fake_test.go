@@ -17,6 +17,7 @@ import (
 type fake struct {
 	mu    sync.Mutex
 	calls []string
+	net   []lab.NetRule
 	exec  func(ctx context.Context, argv []string, in io.Reader, out, errout io.Writer) (int, error)
 	log   func(ctx context.Context, w io.Writer, follow bool) error
 }
@@ -67,6 +68,21 @@ func (f *fake) SetDiskFaults(context.Context, []disk.Fault) error     { return I
 func (f *fake) DiskFaults(context.Context) ([]disk.FaultState, error) { return nil, nil }
 func (f *fake) SetDiskProfile(context.Context, string) error          { return nil }
 func (f *fake) DiskStats(context.Context) (disk.Stats, error)         { return disk.Stats{}, nil }
+func (f *fake) SetNetRules(_ context.Context, rules []lab.NetRule, seed uint64) error {
+	f.did("net %d rules %d", len(rules), seed)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.net = rules
+	return nil
+}
+func (f *fake) NetRules(context.Context) (s []lab.NetRuleState, err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, r := range f.net {
+		s = append(s, lab.NetRuleState{NetRule: r, Packets: 3, Hit: 2})
+	}
+	return s, nil
+}
 func (f *fake) Archive(_ context.Context, w io.Writer) (string, error) {
 	_, err := io.WriteString(w, "tar")
 	return "frozen", err

@@ -8,6 +8,8 @@ import (
 	"net"
 	"sync"
 	"time"
+
+	"github.com/etcdlab/etcdlab/lab/wire"
 )
 
 // Bounds of a forwarder.
@@ -27,6 +29,7 @@ type Forwarder struct {
 	ctx      context.Context // ends with Close
 	cancel   context.CancelFunc
 	running  sync.WaitGroup
+	rules    *wire.Streams // what rules of the network make of it; nil is nothing
 
 	mu sync.Mutex
 	up chan struct{} // closed while the link is up
@@ -52,6 +55,13 @@ func NewForwarderBy(ctx context.Context, f Forward, dial func(ctx context.Contex
 	fw.ctx, fw.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	fw.running.Go(fw.accept)
 	return fw, nil
+}
+
+// Obey has what is passed on from now on follow rules of the network.
+func (f *Forwarder) Obey(rules *wire.Streams) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.rules = rules
 }
 
 // Addr is where it listens.
@@ -131,7 +141,15 @@ func (f *Forwarder) accept() {
 // refused at once, as far as a connection that is open already can be.
 func (f *Forwarder) serve(near *net.TCPConn) {
 	defer near.Close()
-	far, err := f.reach()
+	f.mu.Lock()
+	rules := f.rules
+	f.mu.Unlock()
+	toll := func(wire.Direction, int) error { return nil }
+	if rules != nil {
+		number := rules.Begin()
+		toll = func(to wire.Direction, n int) error { return rules.Pass(f.ctx, number, to, n) }
+	}
+	far, err := f.reach(toll)
 	if err != nil {
 		_ = near.SetLinger(0) // a reset
 		return
@@ -140,14 +158,17 @@ func (f *Forwarder) serve(near *net.TCPConn) {
 	stop := context.AfterFunc(f.ctx, func() { near.Close(); far.Close() })
 	defer stop()
 	var both sync.WaitGroup
-	both.Go(func() { f.pass(far, near) })
-	both.Go(func() { f.pass(near, far) })
+	both.Go(func() { f.pass(far, near, wire.In, toll) })
+	both.Go(func() { f.pass(near, far, wire.Out, toll) })
 	both.Wait()
 }
 
 // reach dials when there is a link. An error while the link is down again is
 // not of the other side's making.
-func (f *Forwarder) reach() (*net.TCPConn, error) {
+func (f *Forwarder) reach(toll func(wire.Direction, int) error) (*net.TCPConn, error) {
+	if err := toll(wire.In, 0); err != nil {
+		return nil, err
+	}
 	for {
 		if !f.linked() {
 			return nil, f.ctx.Err()
@@ -164,11 +185,15 @@ func (f *Forwarder) reach() (*net.TCPConn, error) {
 
 // pass copies one direction. An end of it is passed on as what it was: half of
 // the connection, or, after a reset, all of it.
-func (f *Forwarder) pass(to, from *net.TCPConn) {
+func (f *Forwarder) pass(to, from *net.TCPConn, way wire.Direction, toll func(wire.Direction, int) error) {
 	buf := make([]byte, forwardBuffer)
 	for {
 		n, err := from.Read(buf)
 		if !f.linked() {
+			return
+		}
+		if toll(way, n) != nil {
+			f.reset(to, from)
 			return
 		}
 		if n > 0 {

@@ -9,6 +9,9 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/etcdlab/etcdlab/lab"
+	"github.com/etcdlab/etcdlab/lab/wire"
 )
 
 // echo serves lines back until the test ends; conns has what it accepted.
@@ -116,6 +119,45 @@ func TestForwarderIsSilentWithoutALink(t *testing.T) {
 	}
 	say("three\n")
 	hear("three\n") // not this one
+}
+
+func TestForwarderObeysRules(t *testing.T) {
+	l, conns := echo(t)
+	f := forwarder(t, l.Addr().String())
+	rules := wire.NewStreams()
+	f.Obey(rules)
+	c := dial(t, f)
+	lines := bufio.NewReader(c)
+	_, err := io.WriteString(c, "one\n")
+	must(t, err)
+	if got, err := lines.ReadString('\n'); got != "one\n" || err != nil {
+		t.Fatalf("heard %q, %v", got, err)
+	}
+	rules.Set([]lab.NetRule{{Action: lab.NetDrop}}, 1)
+	_, err = io.WriteString(c, "two\n")
+	must(t, err)
+	silent(t, c)
+	late := dial(t, f)
+	silent(t, late)
+	if len(conns) != 1 {
+		t.Error("a connection was passed on in spite of a rule")
+	}
+	rules.Set(nil, 0)
+	if got, err := lines.ReadString('\n'); got != "two\n" || err != nil {
+		t.Fatalf("healed: heard %q, %v", got, err)
+	}
+	rules.Set([]lab.NetRule{{Action: lab.NetReset}}, 1)
+	_, err = io.WriteString(c, "three\n")
+	must(t, err)
+	if _, err := lines.ReadString('\n'); !errors.Is(err, syscall.ECONNRESET) {
+		t.Errorf("want a reset: %v", err)
+	}
+	young := dial(t, f)
+	_, err = io.WriteString(young, "four\n")
+	must(t, err)
+	if got, err := bufio.NewReader(young).ReadString('\n'); got != "four\n" || err != nil {
+		t.Errorf("a new connection heard %q, %v", got, err)
+	}
 }
 
 func TestForwarderPassesEndsOn(t *testing.T) {

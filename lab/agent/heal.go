@@ -16,7 +16,7 @@ import (
 
 // Heal makes a member whose agent answers what it should be: its disk powered,
 // honest as the lab says and without faults, its etcd not frozen and without
-// armed failpoints, its link up. It starts no etcd. sick says that the file
+// armed failpoints, its link up and without rules. It starts no etcd. sick says that the file
 // system has met failures, after which it may be read-only until it is mounted
 // again: by an agent that is started again.
 func Heal(ctx context.Context, h Host, d spec.Disk, failpoints string) (sick bool, err error) {
@@ -34,6 +34,10 @@ func Heal(ctx context.Context, h Host, d spec.Disk, failpoints string) (sick boo
 		if err := h.Thaw(ctx); err != nil {
 			return false, err
 		}
+	}
+	var lacks *lab.UnsupportedError
+	if err := h.SetNetRules(ctx, nil, 0); err != nil && !errors.As(err, &lacks) {
+		return false, err
 	}
 	if err := h.SetLink(ctx, true); err != nil && !st.LinkUp {
 		return false, err

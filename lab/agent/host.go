@@ -16,6 +16,7 @@ type Host interface {
 	lab.Linker
 	lab.PowerCutter
 	lab.DiskFaulter
+	lab.NetShaper
 	lab.Archiver
 	lab.Logger
 	lab.Execer

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+
+	"github.com/etcdlab/etcdlab/lab/wire"
 )
 
 // open prepares the member: control groups, network, disk, mount. A disk that does
@@ -22,6 +24,12 @@ func open(ctx context.Context, cfg *Config, log *slog.Logger) (*Agent, error) {
 	}
 	if cfg.Inside != nil {
 		if err := makeInside(cfg); err != nil {
+			return nil, err
+		}
+	}
+	if cfg.Port != "" {
+		// A killed agent may have left a wire, behind which etcd would be mute.
+		if err := wire.Clear(a.place()); err != nil {
 			return nil, err
 		}
 	}

@@ -97,3 +97,22 @@ func (s *subject) writes(c *clientv3.Client, key string) (stop func() (last int)
 		return <-done
 	}
 }
+
+// putTime is the shortest of a few puts that were acknowledged.
+func (s *subject) putTime(c *clientv3.Client) time.Duration {
+	s.Helper()
+	best := time.Hour
+	for range 5 {
+		s.until("a put", func() bool {
+			begun := time.Now()
+			ctx, cancel := context.WithTimeout(s.ctx, s.slow(5*time.Second))
+			defer cancel()
+			_, err := c.Put(ctx, "net-time", "x")
+			if err == nil {
+				best = min(best, time.Since(begun))
+			}
+			return err == nil
+		})
+	}
+	return best
+}

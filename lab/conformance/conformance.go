@@ -68,6 +68,7 @@ var tests = []struct {
 	{"Clocker: another time, another speed", (*subject).clocker},
 	{"Pauser: freeze and thaw", (*subject).pauser},
 	{"Linker: link down and up", (*subject).linker},
+	{"NetShaper: isolated, half cut off, refused, reset, slow, lossy", (*subject).netShaper},
 	{"Archiver: the data directory", (*subject).archiver},
 	{"DiskFaulter: a failed flush ends etcd, counted", (*subject).diskFaulter},
 	{"PowerCutter: power loss keeps what was acknowledged", (*subject).powerCutter},

@@ -29,6 +29,7 @@ const (
 var capabilities = strslice.StrSlice{
 	"SYS_ADMIN", // mount the FUSE disk and its file system, make etcd's namespace, remount the cgroup tree to freeze etcd
 	"NET_ADMIN", // the bridge and the link of that namespace
+	"NET_RAW",   // the frames of that link, while rules decide about them
 	"MKNOD",     // nodes of loop devices that appear after the container's start
 }
 

@@ -38,7 +38,7 @@ func TestHostConfig(t *testing.T) {
 	s := testSpec(nil)
 	m := planned(s)[0]
 	h := hostConfig(m, s, machine{})
-	if h.Privileged || !slices.Equal(h.CapDrop, []string{"ALL"}) || !slices.Equal(h.CapAdd, []string{"SYS_ADMIN", "NET_ADMIN", "MKNOD"}) {
+	if h.Privileged || !slices.Equal(h.CapDrop, []string{"ALL"}) || !slices.Equal(h.CapAdd, []string{"SYS_ADMIN", "NET_ADMIN", "NET_RAW", "MKNOD"}) {
 		t.Errorf("capabilities %v %v %v", h.Privileged, h.CapDrop, h.CapAdd)
 	}
 	if len(h.Devices) != 2 || !slices.Equal(h.DeviceCgroupRules, []string{"b 7:* rmw"}) {

@@ -133,7 +133,7 @@ func needed() string {
 // for something else.
 func withheld(log string) string {
 	last := log[strings.LastIndex(log, "etcdlab: ")+1:]
-	for _, word := range []string{"SYS_ADMIN", "NET_ADMIN", "MKNOD", "/dev/fuse", "/dev/loop-control"} {
+	for _, word := range []string{"SYS_ADMIN", "NET_ADMIN", "NET_RAW", "MKNOD", "/dev/fuse", "/dev/loop-control"} {
 		if strings.Contains(last, word) {
 			return word
 		}

@@ -82,9 +82,13 @@ func (m *member) find(f *found, dir string) {
 	if m.Client != nil {
 		m.Client.Close()
 	}
+	lacks := agent.LacksOf(m.spec.Disk.Kind)
+	if !m.addr.inside {
+		lacks["NetShaper"] = "its disk is plain, and its container may not change its links; use disk: {kind: fault}"
+	}
 	m.Client = agent.NewClient(m.name, agent.At{
 		Address: address(m.hosts, portAgent), TLS: clientFiles(filepath.Join(dir, agentTLS), "controller"),
-	}, agent.LacksOf(m.spec.Disk.Kind))
+	}, lacks)
 }
 
 // members of a lab that was found.

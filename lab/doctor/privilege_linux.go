@@ -25,6 +25,7 @@ var needed = []struct {
 }{
 	{unix.CAP_SYS_ADMIN, "SYS_ADMIN"},       // mount, unshare, loop devices
 	{unix.CAP_NET_ADMIN, "NET_ADMIN"},       // links, addresses, nftables
+	{unix.CAP_NET_RAW, "NET_RAW"},           // frames, for faults of the network
 	{unix.CAP_MKNOD, "MKNOD"},               // loop device nodes in a container
 	{unix.CAP_KILL, "KILL"},                 // etcd, whoever it runs as
 	{unix.CAP_DAC_OVERRIDE, "DAC_OVERRIDE"}, // cgroup files, others' directories

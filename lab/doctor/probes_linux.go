@@ -7,7 +7,7 @@ func probes() []probe {
 		{"root", []string{"process"}, "user id 0",
 			"run it with sudo, or use --provider docker", root},
 		{"capabilities", []string{"process"}, capabilityNames(),
-			"in a container: docker run --cap-add SYS_ADMIN --cap-add NET_ADMIN --cap-add MKNOD --security-opt seccomp=unconfined --security-opt apparmor=unconfined", capabilities},
+			"in a container: docker run --cap-add SYS_ADMIN --cap-add NET_ADMIN --cap-add NET_RAW --cap-add MKNOD --security-opt seccomp=unconfined --security-opt apparmor=unconfined", capabilities},
 		{"cgroup freezer", []string{"process"}, "a cgroup v2 or v1 freezer that can be written",
 			"mount -t cgroup2 none /sys/fs/cgroup, or in a container remount it: mount -o remount,rw /sys/fs/cgroup", freezer},
 		{"FUSE", disk("process"), "/dev/fuse that opens",

@@ -7,6 +7,8 @@ import (
 	"net"
 
 	"github.com/etcdlab/etcdlab/lab/agent"
+	"github.com/etcdlab/etcdlab/lab/etcd"
+	"github.com/etcdlab/etcdlab/lab/wire"
 )
 
 // gate is the host's ports that are passed on to the guest's. It is shut while
@@ -17,7 +19,7 @@ type gate struct{ open []*agent.Forwarder }
 
 // openGate opens the ports, and shuts them. address is where a port of the
 // guest is now, "" if nowhere.
-func openGate(ctx context.Context, forwards []forward, address func(port int) string) (*gate, error) {
+func openGate(ctx context.Context, forwards []forward, clients *wire.Streams, address func(port int) string) (*gate, error) {
 	g := &gate{}
 	for _, w := range forwards {
 		dial := func(ctx context.Context, _ string) (net.Conn, error) {
@@ -32,6 +34,9 @@ func openGate(ctx context.Context, forwards []forward, address func(port int) st
 			return nil, errors.Join(fmt.Errorf("%w (has another program taken the port? etcdlab down, then up, chooses others)", err), g.close())
 		}
 		f.SetLink(false)
+		if w.Port == etcd.ClientPort {
+			f.Obey(clients)
+		}
 		g.open = append(g.open, f)
 	}
 	return g, nil

@@ -16,6 +16,7 @@ import (
 	"github.com/etcdlab/etcdlab/disk"
 	"github.com/etcdlab/etcdlab/disk/nbd"
 	"github.com/etcdlab/etcdlab/lab/agent"
+	"github.com/etcdlab/etcdlab/lab/wire"
 )
 
 var (
@@ -33,6 +34,7 @@ type host struct {
 	console *console
 	port    *port
 	gate    *gate
+	clients *wire.Streams // rules of what passes the gate
 	freezer *freezer
 
 	life      context.Context // of what is beside the changes
@@ -66,7 +68,7 @@ func openHost(ctx context.Context, c *config, log *slog.Logger) (*host, error) {
 
 // prepareHost is openHost up to the boot.
 func prepareHost(ctx context.Context, c *config, log *slog.Logger) (h *host, err error) {
-	h = &host{c: c, log: log, gate: &gate{}, linkUp: true}
+	h = &host{c: c, log: log, gate: &gate{}, linkUp: true, clients: wire.NewStreams()}
 	h.life, h.end = context.WithCancel(context.WithoutCancel(ctx))
 	defer func() {
 		if err != nil {
@@ -90,7 +92,7 @@ func prepareHost(ctx context.Context, c *config, log *slog.Logger) (h *host, err
 	if h.port, err = openPort(c.dir, c.Peers); err != nil {
 		return h, err
 	}
-	g, err := openGate(ctx, c.Forward, h.address)
+	g, err := openGate(ctx, c.Forward, h.clients, h.address)
 	if err != nil {
 		return h, err
 	}

@@ -1,6 +1,7 @@
 package vm
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -10,6 +11,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/etcdlab/etcdlab/lab/wire"
 )
 
 const (
@@ -29,6 +32,7 @@ type port struct {
 	up       atomic.Bool
 	in       chan []byte // to the machine
 	peers    map[[6]byte]chan []byte
+	wire     *wire.Wire // between the two
 	ctx      context.Context
 	stop     context.CancelFunc
 	running  sync.WaitGroup
@@ -50,6 +54,7 @@ func openPort(dir string, peers []peer) (*port, error) {
 	p := &port{listener: l, in: make(chan []byte, backlog), peers: map[[6]byte]chan []byte{}}
 	p.ctx, p.stop = context.WithCancel(context.Background())
 	p.up.Store(true)
+	p.wire = wire.New(0, p.hand, p.route)
 	for _, other := range peers {
 		mac, err := macOf(other.IP)
 		if err != nil {
@@ -76,7 +81,7 @@ func (p *port) accept() {
 		}
 		p.running.Go(func() {
 			defer context.AfterFunc(p.ctx, func() { _ = conn.Close() })()
-			p.receive(conn, func(frame []byte) { offer(p.in, frame) })
+			p.receive(conn, func(frame []byte) { p.wire.Pass(wire.In, frame) })
 		})
 	}
 }
@@ -91,13 +96,24 @@ func (p *port) receive(conn net.Conn, deliver func([]byte)) {
 			return
 		}
 		if n >= 14 && p.up.Load() {
-			deliver(append([]byte(nil), buffer[:n]...))
+			deliver(buffer[:n])
 		}
+	}
+}
+
+// hand gives the machine a frame.
+func (p *port) hand(frame []byte) {
+	if p.up.Load() {
+		offer(p.in, bytes.Clone(frame))
 	}
 }
 
 // route sends a frame of the machine to where its address says.
 func (p *port) route(frame []byte) {
+	if !p.up.Load() {
+		return // it was late, and the link has gone since
+	}
+	frame = bytes.Clone(frame)
 	if frame[0]&1 == 0 {
 		if queue, ok := p.peers[[6]byte(frame)]; ok {
 			offer(queue, frame)
@@ -168,7 +184,7 @@ func (p *port) plug(card net.Conn) {
 	var both sync.WaitGroup
 	both.Go(func() {
 		defer close(gone)
-		p.receive(card, p.route)
+		p.receive(card, func(frame []byte) { p.wire.Pass(wire.Out, frame) })
 	})
 	both.Go(func() {
 		for {
@@ -204,5 +220,6 @@ func (p *port) close() error {
 	err := p.listener.Close()
 	p.unplug()
 	p.running.Wait()
+	p.wire.Close()
 	return err
 }

@@ -27,6 +27,7 @@ type rule struct {
 	lab.NetRule
 	packets, hit uint64
 	flows        [2]flow
+	patient      bool                // a rate loses nothing
 	fresh        map[connection]bool // of a reset: those that began after it
 }
 
@@ -140,7 +141,7 @@ func (r *rule) shape(f *flow, size int, now time.Time) (v verdict) {
 	}
 	v.hit = twice || behind || r.Delay > 0
 	if r.Rate > 0 {
-		if f.free.Sub(at) > backlog {
+		if !r.patient && f.free.Sub(at) > backlog {
 			return verdict{hit: true}
 		}
 		if f.free.After(at) {
