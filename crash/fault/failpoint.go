@@ -83,6 +83,9 @@ func (f *Failpoint) Apply(ctx context.Context, s *Scene, targets []lab.Member) (
 	panicked, seenErr := s.ended(ctx, targets, within)
 	enough()
 	provoked.Wait()
+	if seenErr == nil {
+		seenErr = f.stuck(ctx, s, targets, points, panicked)
+	}
 	if seenErr != nil {
 		return Effect{}, errors.Join(err, seenErr)
 	}
@@ -113,6 +116,37 @@ func (f *Failpoint) Apply(ctx context.Context, s *Scene, targets []lab.Member) (
 	}
 	names := slices.Sorted(maps.Keys(panicked))
 	return Effect{Observed: true, Message: fmt.Sprintf("panic at %s on %s", f.Point, strings.Join(names, ", "))}, nil
+}
+
+// stuck ends the members that have reached the point and yet live on: a deferred
+// call of the goroutine that panics may wait for others, for seconds.
+func (f *Failpoint) stuck(ctx context.Context, s *Scene, targets []lab.Member, points map[string]*failpoint.Client, panicked map[string]string) error {
+	var mu sync.Mutex
+	return each(targets, func(m lab.Member) error {
+		// Where it does not answer, or cannot say, disarm will tell.
+		n, err := points[m.Name()].Count(ctx, f.Point)
+		mu.Lock()
+		_, gone := panicked[m.Name()]
+		mu.Unlock()
+		if err != nil || n == 0 || gone {
+			return nil
+		}
+		if how, ended, err := exited(ctx, m, s.slow(othersWithin)); err != nil || ended {
+			mu.Lock()
+			defer mu.Unlock()
+			if err == nil && !strings.HasPrefix(how, "signal:") {
+				panicked[m.Name()] = how
+			}
+			return err
+		}
+		if err := kill(ctx, s, m); err != nil {
+			return err
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		panicked[m.Name()] = "reached " + f.Point + ", and was killed where its panic waited for a deferred call"
+		return nil
+	})
 }
 
 // A member may reach the point while it is disarmed: it is then about to end,

@@ -1,6 +1,7 @@
 package fault
 
 import (
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -124,4 +125,29 @@ func gofail(t *testing.T, ok func(method string) bool) string {
 	}))
 	t.Cleanup(s.Close)
 	return s.URL
+}
+
+// One whose panic waits for a deferred call has reached the point: it is ended.
+func TestFailpointWhosePanicIsStuck(t *testing.T) {
+	stuck, never := newMember("m1"), newMember("m2")
+	count := func(n string) *httptest.Server {
+		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if strings.HasSuffix(r.URL.Path, "/count") {
+				io.WriteString(w, n)
+				return
+			}
+			w.WriteHeader(http.StatusNoContent)
+		}))
+		t.Cleanup(s.Close)
+		return s
+	}
+	stuck.fail, never.fail = count("1").URL, count("0").URL
+	var r recorder
+	s, f := &Scene{Round: 1, Record: r.record}, &Failpoint{Point: "beforeSendWatchResponse", Within: 20 * time.Millisecond}
+	effect, err := f.Apply(t.Context(), s, []lab.Member{stuck, never})
+	if err != nil || !effect.Observed || effect.Message != "panic at beforeSendWatchResponse on m1" || !r.has(history.EventExited, "m1") || r.has(history.EventExited, "m2") {
+		t.Errorf("%+v, %v", effect, err)
+	}
+	stuck.wants(t, "kill")
+	never.wants(t)
 }

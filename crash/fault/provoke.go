@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -12,7 +13,6 @@ import (
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 
 	"github.com/etcdlab/etcdlab/lab"
-	"github.com/etcdlab/etcdlab/lab/failpoint"
 )
 
 // provoker is something that makes etcd come to failpoints which a load alone
@@ -164,22 +164,36 @@ func startAgain(ctx context.Context, s *Scene, f *Failpoint, targets []lab.Membe
 	})
 }
 
-// startArmed starts a member and arms the point as soon as gofail answers, which
-// is before etcd's main has begun.
+// startArmed starts a member with the point armed from its first instruction on.
+// The start after that has no point armed again.
 func startArmed(ctx context.Context, s *Scene, f *Failpoint, m lab.Member) error {
-	info, err := m.Info(ctx)
+	c, err := lab.Can[lab.Configurer](m)
 	if err != nil {
 		return err
 	}
-	armed := make(chan error, 1)
-	go func() {
-		_, err := until(ctx, s.slow(2*time.Second), func(ctx context.Context) (bool, error) {
-			return failpoint.New(info.FailpointURL).Set(ctx, f.Point, `panic("etcdlab")`) == nil, nil
-		})
-		armed <- err
+	own, err := c.Settings(ctx)
+	if err != nil {
+		return err
+	}
+	armed := lab.Settings{}
+	if own != nil {
+		armed = *own
+	}
+	armed.Env = maps.Clone(armed.Env)
+	if armed.Env == nil {
+		armed.Env = map[string]string{}
+	}
+	armed.Env["GOFAIL_FAILPOINTS"] = f.Point + `=panic("etcdlab")`
+	// It must not stay so, whatever ends this.
+	defer func() {
+		short, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.slow(10*time.Second))
+		defer cancel()
+		_ = c.Configure(short, own)
 	}()
-	err = s.start(ctx, m)
-	return errors.Join(err, <-armed)
+	if err := c.Configure(ctx, &armed); err != nil {
+		return err
+	}
+	return s.start(ctx, m)
 }
 
 // ask does something with every member in turn, each with a deadline.

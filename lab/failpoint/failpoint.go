@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -68,6 +69,19 @@ func (c *Client) Set(ctx context.Context, point, terms string) error {
 		return nil
 	}
 	return c.explain(ctx, fmt.Errorf("arm failpoint %s with %s: %w", point, terms, err), point)
+}
+
+// Count is how often a point was reached since it was armed, 0 where it is not.
+// Arming is not reaching.
+func (c *Client) Count(ctx context.Context, point string) (int, error) {
+	body, err := c.do(ctx, http.MethodGet, point+"/count", "")
+	if err == nil {
+		var n int
+		if n, err = strconv.Atoi(strings.TrimSpace(body)); err == nil {
+			return n, nil
+		}
+	}
+	return 0, fmt.Errorf("ask how often failpoint %s was reached: %w", point, err)
 }
 
 // Clear disarms a point; one that is not armed is left as it is.

@@ -95,3 +95,26 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+func TestCount(t *testing.T) {
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/reached/count":
+			fmt.Fprint(w, "3")
+		case "/odd/count":
+			fmt.Fprint(w, "many")
+		default:
+			http.Error(w, "failed to GET: failpoint does not exist", http.StatusNotFound)
+		}
+	}))
+	defer s.Close()
+	c := New(s.URL)
+	if n, err := c.Count(t.Context(), "reached"); n != 3 || err != nil {
+		t.Errorf("%d, %v", n, err)
+	}
+	for _, point := range []string{"odd", "none"} {
+		if n, err := c.Count(t.Context(), point); n != 0 || err == nil || !strings.Contains(err.Error(), point) {
+			t.Errorf("%s: %d, %v", point, n, err)
+		}
+	}
+}
