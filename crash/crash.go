@@ -27,6 +27,9 @@ type Result struct {
 	Operations int64 // returned, acknowledged or not
 	Rounds     []history.Figures
 	Tally      Tally
+	// LoadStart and LoadEnd are when the load was started and had stopped, of
+	// CLOCK_MONOTONIC; 0 where it was not.
+	LoadStart, LoadEnd int64
 }
 
 // Run runs the faults on the lab and fills a run directory. Its error means
@@ -81,6 +84,8 @@ type run struct {
 	load     *traffic.Load
 	// loadStart is when the load was started, of CLOCK_MONOTONIC.
 	loadStart int64
+	// loadEnd is when it had stopped.
+	loadEnd int64
 	// roundAt is when the next round's fault may come, of CLOCK_MONOTONIC.
 	roundAt int64
 	played  time.Duration // how long the rounds took together
@@ -92,7 +97,7 @@ type run struct {
 }
 
 func (r *run) result() *Result {
-	res := &Result{Dir: r.dir.path, Run: r.meta, Rounds: r.rounds, Tally: TallyOf(r.rounds, r.played)}
+	res := &Result{Dir: r.dir.path, Run: r.meta, Rounds: r.rounds, Tally: TallyOf(r.rounds, r.played), LoadStart: r.loadStart, LoadEnd: r.loadEnd}
 	if r.load != nil {
 		res.Operations = r.load.Returned()
 	}
@@ -117,6 +122,7 @@ func (r *run) play(ctx context.Context) (err error) {
 	defer cancel()
 	if r.load != nil {
 		err = errors.Join(err, r.load.Stop())
+		r.loadEnd = clock.Now()
 	}
 	if err != nil {
 		r.settle(end)

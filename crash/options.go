@@ -49,7 +49,7 @@ type Options struct {
 	Command string // reproduces the run
 	Tool    string // etcdlab's version
 	// Progress is told what is going on, a line each.
-	Progress func(format string, args ...any)
+	Progress func(format string, args ...any) `json:"-"`
 }
 
 // AllPoints stands for every failpoint of the binary.

@@ -27,7 +27,7 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits": exits, "strike": strike, "datadir": dataDir, "spoil": spoil,
+			"exits": exits, "strike": strike, "datadir": dataDir, "spoil": spoil, "legs": legs,
 		},
 		Condition:     condition,
 		UpdateScripts: os.Getenv("UPDATE_SCRIPTS") != "",

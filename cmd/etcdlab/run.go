@@ -10,11 +10,11 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/etcdlab/etcdlab/crash"
+	"github.com/etcdlab/etcdlab/crash/series"
 	"github.com/etcdlab/etcdlab/crash/verify"
 	"github.com/etcdlab/etcdlab/lab"
 	"github.com/etcdlab/etcdlab/lab/spec"
@@ -27,19 +27,24 @@ func newRun() *cobra.Command {
 		keep bool
 		name string
 		sets []string
+		long seriesFlags
 	)
 	cmd := &cobra.Command{
 		Use:   "run SCENARIO|FILE",
 		Short: "Make a lab, crash it, judge the run and take the lab down",
-		Args:  cobra.ExactArgs(1),
+		Args:  long.args,
 	}
 	labs.add(cmd)
 	runs.add(cmd)
+	long.add(cmd)
 	cmd.Flags().BoolVar(&keep, "keep", false, "leave the lab up")
 	cmd.Flags().StringVar(&name, "name", "", "name of the lab (default: made up)")
 	cmd.Flags().StringArrayVar(&sets, "set", nil, "change a field of the scenario, such as run.rounds=5 or run.schedule[0].with.cut=torn; may be repeated")
 	o := addOutput(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if long.resume != "" {
+			return goOn(cmd.Context(), long.resume, o)
+		}
 		sc, err := findScenario(args[0], sets...)
 		if err != nil {
 			return withCode(codeUsage, err)
@@ -68,7 +73,11 @@ func newRun() *cobra.Command {
 		if err := opts.CheckDisk(s.Disk.Kind); err != nil {
 			return err
 		}
-		return run(cmd.Context(), s, opts, keep, o)
+		plan, err := long.plan(opts, keep)
+		if err != nil {
+			return err
+		}
+		return run(cmd.Context(), s, opts, plan, keep, o)
 	}
 	return cmd
 }
@@ -118,7 +127,8 @@ func scenarioLab(sc crash.Scenario, flags *labFlags, name string, args map[strin
 	return s, nil
 }
 
-func run(ctx context.Context, s *spec.Lab, opts crash.Options, keep bool, o *output) (err error) {
+// run plays a run on a lab of its own; with a plan, as a series.
+func run(ctx context.Context, s *spec.Lab, opts crash.Options, plan *series.Plan, keep bool, o *output) (err error) {
 	p, err := provider(ctx, s, o)
 	if err != nil {
 		return err
@@ -129,6 +139,9 @@ func run(ctx context.Context, s *spec.Lab, opts crash.Options, keep bool, o *out
 	if _, err := p.Open(ctx, s.Name); !errors.Is(err, lab.ErrNotFound) {
 		// It would be taken down at the end, and is not ours.
 		return withCode(codeUsage, fmt.Errorf("there is a lab %s already; run makes one of its own: choose another --name, or break that one with `etcdlab crash %s`", s.Name, s.Name))
+	}
+	if plan != nil {
+		return begin(ctx, plan, s, o)
 	}
 	if err := crash.CheckDir(opts.Dir, opts.Duration); err != nil {
 		return err
@@ -142,13 +155,7 @@ func run(ctx context.Context, s *spec.Lab, opts crash.Options, keep bool, o *out
 			o.progress("lab %s is left up; `etcdlab down %s` removes it", s.Name, s.Name)
 			return nil
 		}
-		// The lab goes down even when the run was interrupted.
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
-		defer cancel()
-		if err := p.Down(ctx, s.Name); err != nil {
-			return fmt.Errorf("take lab %s down: %w; `etcdlab down %s` tries again", s.Name, err, s.Name)
-		}
-		return nil
+		return takeDown(ctx, p, s.Name)
 	}
 	r, err := runLocked(ctx, s.Name, opts)
 	if err = errors.Join(err, down()); err != nil {

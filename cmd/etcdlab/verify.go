@@ -14,7 +14,7 @@ import (
 func newVerify() *cobra.Command {
 	var runs string
 	cmd := &cobra.Command{
-		Use:   "verify NAME|RUNDIR",
+		Use:   "verify NAME|RUNDIR|SERIESDIR",
 		Short: "Judge a run from its directory alone; NAME is that lab's latest run",
 		Args:  cobra.ExactArgs(1),
 	}
@@ -22,6 +22,9 @@ func newVerify() *cobra.Command {
 	o := addOutput(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		dir, err := findRun(args[0], runs)
+		if long, ok := findSeries(args[0], runs, dir); ok {
+			return verifySeries(cmd.Context(), long, o)
+		}
 		if err != nil {
 			return withCode(codeUsage, err)
 		}
