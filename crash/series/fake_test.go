@@ -87,8 +87,8 @@ func (f *fake) write(dir string, seed uint64, lasted time.Duration) string {
 		history.Event{Time: 1, Kind: history.EventRoundEnd, Figures: &history.Figures{Faults: []history.Injection{
 			{Fault: "kill", Targets: []string{"m1"}, Observed: true, Recovered: true},
 			{Fault: "kill", Targets: []string{"m1"}, Observed: true},
-			{Fault: "pause", Targets: []string{"m1"}, Observed: true, Recovered: true},
-			{Fault: "pause", Targets: []string{"m2"}, Skipped: "not here"},
+			{Fault: "power-loss", Targets: []string{"m1"}, Observed: true, Recovered: true},
+			{Fault: "power-loss", Targets: []string{"m2"}, Skipped: "not here"},
 		}}},
 		history.Event{Time: int64(lasted), Kind: history.EventRunEnd})
 	return run

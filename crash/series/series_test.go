@@ -36,7 +36,7 @@ func TestPlay(t *testing.T) {
 	}
 	total := sum(t, s.Dir)
 	if total.Verdict != verify.Pass || len(total.Legs) != 5 || total.Operations != 50 || total.Faults != 15 || total.Tally.Verified != 10 || total.Tally.Faults != 15 ||
-		total.Tally.Groups[fault.GroupProcess] != 10 || total.Played != 5 || total.Tally.PerDay != 2*86400 ||
+		total.Tally.Groups[fault.GroupProcess] != 5 || total.Tally.Groups[fault.GroupPower] != 5 || total.Played != 5 || total.Tally.PerDay != 2*86400 ||
 		total.Labs != 1 || total.Resumed != 0 || total.Etcd != "v3.7.3" || total.Seed != 7 {
 		t.Errorf("%+v", total)
 	}
