@@ -5,6 +5,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/etcdlab/etcdlab/crash/history"
+	"github.com/etcdlab/etcdlab/lab"
 )
 
 func TestCatalogue(t *testing.T) {
@@ -32,6 +35,27 @@ func TestCatalogue(t *testing.T) {
 		}
 		if f, err := k.Make(nil); err != nil || f == nil {
 			t.Errorf("%s with its defaults: %v", k.Name, err)
+		}
+	}
+}
+
+// A killed etcdlab leaves a fault to be healed by one that never applied it.
+func TestHealInAnotherProcess(t *testing.T) {
+	for _, k := range Kinds() {
+		f, err := k.Make(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m := newMember("m1")
+		if f.Needs(m) != nil || k.Group == GroupCluster {
+			continue // the member here is a fake one, without a cluster
+		}
+		m.set(lab.StateOff)
+		s := &Scene{Record: func(history.Event) {}, Members: []lab.Member{m}}
+		for range 2 {
+			if err := f.Heal(t.Context(), s, []lab.Member{m}); err != nil {
+				t.Errorf("%s: %v", k.Name, err)
+			}
 		}
 	}
 }

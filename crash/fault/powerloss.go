@@ -176,6 +176,9 @@ func (p *PowerLoss) cut(ctx context.Context, s *Scene, m lab.Member) error {
 		return err
 	}
 	p.mu.Lock()
+	if p.cuts == nil { // of a heal in another process than Apply's
+		p.cuts = map[string]cutAt{}
+	}
 	p.cuts[m.Name()] = cutAt{r, begun}
 	p.mu.Unlock()
 	return nil
