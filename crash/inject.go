@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -122,6 +123,9 @@ func (s *stage) inject(ctx context.Context, step *spec.Step, at string) (err err
 	}
 	if err == nil {
 		lasted := clock.Now()
+		if step.For >= time.Second || step.Until != "" {
+			r.opts.Progress("round %d: %s took effect on %s, and lasts %s", s.n, step.Fault, strings.Join(in.Targets, ","), lasting(step))
+		}
 		var until string
 		until, err = s.last(ctx, step, scene)
 		in.LastedNS = clock.Now() - lasted
@@ -149,6 +153,16 @@ func (s *stage) inject(ctx context.Context, step *spec.Step, at string) (err err
 	in.RecoveryNS = clock.Now() - healed
 	s.note(in)
 	return err
+}
+
+func lasting(step *spec.Step) string {
+	switch {
+	case step.Until == "":
+		return step.For.String()
+	case step.For == 0:
+		return "until " + step.Until
+	}
+	return "until " + step.Until + ", at most " + step.For.String()
 }
 
 // recovered waits for a fault's targets to serve.
