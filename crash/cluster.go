@@ -89,10 +89,9 @@ func (c *cluster) Leader(ctx context.Context) (string, error) {
 				last = err
 				continue
 			}
-			for leader, id := range c.ids {
-				if id == s.Leader {
-					return leader, nil
-				}
+			// Who leads says so of itself: IDs change when members are replaced.
+			if s.Leader != 0 && s.Leader == s.Header.MemberId {
+				return name, nil
 			}
 		}
 		select {

@@ -49,7 +49,7 @@ func (c *cluster) heal(ctx context.Context, u Unhealed) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.slow(healWithin))
 	defer cancel()
-	s := &fault.Scene{Seed: u.Seed, Slow: c.lab.Slow, Members: c.lab.Members, Cluster: c, Record: func(history.Event) {}}
+	s := &fault.Scene{Seed: u.Seed, Lab: c.lab.Name, Slow: c.lab.Slow, Members: c.lab.Members, Cluster: c, Record: func(history.Event) {}}
 	if err := f.Heal(ctx, s, targets); err != nil {
 		return err
 	}

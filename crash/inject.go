@@ -240,6 +240,7 @@ func (s *stage) served(since int64) func(member string) {
 func (s *stage) scene(own uint64) *fault.Scene {
 	return &fault.Scene{
 		Round: s.n, Seed: own, Slow: s.r.lab.Slow, Members: s.r.lab.Members, Cluster: s.r.cluster,
+		Lab: s.r.lab.Name, Binaries: s.r.opts.Binaries,
 		Record: func(e history.Event) {
 			if e.Cut != nil {
 				s.mu.Lock()

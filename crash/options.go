@@ -1,6 +1,7 @@
 package crash
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/binary"
 	"errors"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/etcdlab/etcdlab/crash/schedule"
 	"github.com/etcdlab/etcdlab/crash/traffic"
+	"github.com/etcdlab/etcdlab/lab"
 	"github.com/etcdlab/etcdlab/lab/spec"
 )
 
@@ -47,7 +49,10 @@ type Options struct {
 
 	Dir     string // of runs; the run makes a directory of its own in it
 	Command string // reproduces the run
-	Tool    string // etcdlab's version
+	// Binaries gives other releases of etcd for a member, for faults that change
+	// them; nil is none.
+	Binaries func(ctx context.Context, member, version string) (lab.Binaries, error)
+	Tool     string // etcdlab's version
 	// Progress is told what is going on, a line each.
 	Progress func(format string, args ...any) `json:"-"`
 }

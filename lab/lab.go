@@ -112,9 +112,10 @@ type Info struct {
 	Version      string   `json:"version"`
 	Args         []string `json:"args"` // etcd's command line
 	// Settings are what Configure has set; Version and Args are of the etcd that
-	// runs, whatever it was started with.
-	Settings *Settings `json:"settings,omitempty"`
-	Wiped    bool      `json:"wiped,omitempty"` // its data directory was emptied, and it was not added anew yet
+	// runs, whatever it was started with. SpecVersion is the lab's.
+	SpecVersion string    `json:"specVersion,omitempty"`
+	Settings    *Settings `json:"settings,omitempty"`
+	Wiped       bool      `json:"wiped,omitempty"` // its data directory was emptied, and it was not added anew yet
 }
 
 // Member is one etcd with its own host, disk and address. What else it can do

@@ -188,6 +188,7 @@ func runLocked(ctx context.Context, name string, o crash.Options) (*crash.Result
 	if err != nil {
 		return nil, err
 	}
+	o.Binaries = releases(l, o.Progress)
 	return crash.Run(ctx, l, o)
 }
 

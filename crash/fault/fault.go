@@ -26,6 +26,10 @@ type Scene struct {
 	Slow    float64      // how many times longer things take than usual; less than 1 is 1
 	Members []lab.Member // the whole lab's
 	Cluster Cluster
+	Lab     string // its name
+	// Binaries gives a release for a member, built with failpoints as its own is,
+	// if that can be had; nil is that none can.
+	Binaries func(ctx context.Context, member, version string) (lab.Binaries, error)
 }
 
 // Cluster is the etcd cluster, for faults that ask or tell it something.

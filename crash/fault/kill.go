@@ -9,10 +9,6 @@ import (
 // Kill ends etcd with SIGKILL; the page cache and the disk stay.
 type Kill struct{}
 
-var processKinds = []Kind{
-	{Name: "kill", Group: GroupProcess, Doc: "SIGKILL: the process ends, the page cache and the disk stay", New: func(Args) (Fault, error) { return &Kill{}, nil }},
-}
-
 func (*Kill) Needs(m lab.Member) error { return needs[lab.Runner](m) }
 
 func (*Kill) Apply(ctx context.Context, s *Scene, targets []lab.Member) (Effect, error) {

@@ -22,6 +22,10 @@ const (
 	EventStarted    EventKind = "started" // the etcd process was started
 	EventServing    EventKind = "serving" // the member answered a linearizable read
 	EventNotServing EventKind = "not-serving"
+	EventConfigured EventKind = "configured" // what etcd is started with next changed; Message says how
+	EventWiped      EventKind = "wiped"      // the data directory was emptied
+	EventJoined     EventKind = "joined"     // the member was added to the cluster anew, as ID, without data
+	EventRebuilt    EventKind = "rebuilt"    // its data were made anew from a snapshot at Revision, of a new cluster
 )
 
 // Event is one line of events.jsonl.
@@ -34,6 +38,8 @@ type Event struct {
 	Duration int64     `json:"ns,omitempty"` // how long the step took
 	Cut      *Cut      `json:"cut,omitempty"`
 	Figures  *Figures  `json:"figures,omitempty"`
+	ID       uint64    `json:"id,omitempty"`       // etcd's member ID
+	Revision int64     `json:"revision,omitempty"` // of the store
 }
 
 // Cut is what a power loss did to one disk.

@@ -11,6 +11,7 @@ func (s *Status) Fill(info *lab.Info) {
 	info.State, info.PID, info.Broken = s.State, s.PID, s.Broken
 	info.Settings, info.Wiped = s.Settings, s.Wiped
 	if len(s.Command) > 0 {
+		info.SpecVersion = info.Version
 		info.Args, info.Version = s.Command, s.Version
 	}
 	if s.Exit != nil && s.PID == 0 {
