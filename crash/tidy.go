@@ -17,7 +17,8 @@ const keysOfRuns = "/etcdlab/"
 const tidyWithin = 30 * time.Second
 
 // Tidy takes what earlier runs left on a lab that is to be run on again and
-// again: their keys and the history of those. Nothing may run on it.
+// again: their keys, the history of those, and what etcd logged. Nothing may run
+// on it.
 func Tidy(ctx context.Context, l *lab.Lab) error {
 	c, err := connect(ctx, l)
 	if err != nil {
@@ -33,6 +34,15 @@ func Tidy(ctx context.Context, l *lab.Lab) error {
 	}
 	if err != nil {
 		return fmt.Errorf("remove the keys of earlier runs from lab %s: %w", l.Name, err)
+	}
+	for _, m := range l.Members {
+		t, err := lab.Can[lab.LogTrimmer](m)
+		if err != nil {
+			continue // it grows, then
+		}
+		if err := t.TrimLog(ctx); err != nil {
+			return fmt.Errorf("empty the log of %s: %w", m.Name(), err)
+		}
 	}
 	return nil
 }

@@ -12,6 +12,12 @@ type Logger interface {
 	Logs(ctx context.Context, w io.Writer, follow bool) error
 }
 
+// LogTrimmer forgets what etcd has logged: a lab may live for days.
+type LogTrimmer interface {
+	// TrimLog empties the log; whoever follows it goes on with what comes.
+	TrimLog(ctx context.Context) error
+}
+
 // Execer runs commands on the member's host.
 type Execer interface {
 	// Exec runs a command in the member's network, with its own etcdctl and

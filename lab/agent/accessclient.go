@@ -23,6 +23,11 @@ func (c *Client) Logs(ctx context.Context, w io.Writer, follow bool) error {
 	return err
 }
 
+// TrimLog empties etcd's log.
+func (c *Client) TrimLog(ctx context.Context) error {
+	return c.call(ctx, "POST", "logs/trim", nil, nil)
+}
+
 // Exec runs a command beside the agent. A read of in may still be under way
 // when it returns.
 func (c *Client) Exec(ctx context.Context, argv []string, in io.Reader, out, errout io.Writer) (exit int, err error) {

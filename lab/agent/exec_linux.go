@@ -137,3 +137,6 @@ func (a *Agent) Exec(ctx context.Context, argv []string, in io.Reader, out, erro
 func (a *Agent) Logs(ctx context.Context, w io.Writer, follow bool) error {
 	return Follow(ctx, a.cfg.LogFile, w, follow)
 }
+
+// TrimLog empties etcd's log.
+func (a *Agent) TrimLog(context.Context) error { return Trim(a.cfg.LogFile) }

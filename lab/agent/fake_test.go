@@ -90,6 +90,7 @@ func (f *fake) Archive(_ context.Context, w io.Writer) (string, error) {
 func (f *fake) Logs(ctx context.Context, w io.Writer, follow bool) error {
 	return f.log(ctx, w, follow)
 }
+func (f *fake) TrimLog(context.Context) error { f.did("trim"); return nil }
 func (f *fake) Exec(ctx context.Context, argv []string, in io.Reader, out, errout io.Writer) (int, error) {
 	return f.exec(ctx, argv, in, out, errout)
 }

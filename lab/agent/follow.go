@@ -32,6 +32,9 @@ func Follow(ctx context.Context, file string, w io.Writer, follow bool) error {
 			}
 		}
 		if f != nil {
+			if err := rewind(f); err != nil {
+				return fmt.Errorf("read the log: %w", err)
+			}
 			if _, err := io.Copy(w, f); err != nil {
 				return fmt.Errorf("copy the log: %w", err)
 			}
@@ -45,4 +48,25 @@ func Follow(ctx context.Context, file string, w io.Writer, follow bool) error {
 		case <-time.After(followEvery):
 		}
 	}
+}
+
+// rewind begins anew with a file that was emptied since it was read.
+func rewind(f *os.File) error {
+	st, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	at, err := f.Seek(0, io.SeekCurrent)
+	if err == nil && st.Size() < at {
+		_, err = f.Seek(0, io.SeekStart)
+	}
+	return err
+}
+
+// Trim empties a log that others append to; one that is not there is empty.
+func Trim(file string) error {
+	if err := os.Truncate(file, 0); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("empty the log: %w", err)
+	}
+	return nil
 }

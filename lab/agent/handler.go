@@ -55,6 +55,7 @@ func newServer(life context.Context, h Host, log *slog.Logger, stop func()) *ser
 	}))
 	mux.HandleFunc("GET /v1/archive", s.serveArchive)
 	mux.HandleFunc("GET /v1/logs", s.serveLogs)
+	mux.Handle("POST /v1/logs/trim", look(s, func(ctx context.Context) (empty, error) { return empty{}, h.TrimLog(ctx) }))
 	mux.HandleFunc("POST /v1/exec", s.serveExec)
 	mux.Handle("POST /v1/shutdown", change(s, func(ctx context.Context, r shutdownRequest) (empty, error) {
 		err := h.Shutdown(ctx, r.Discard)

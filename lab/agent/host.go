@@ -19,6 +19,7 @@ type Host interface {
 	lab.NetShaper
 	lab.Archiver
 	lab.Logger
+	lab.LogTrimmer
 	lab.Execer
 	processHost
 	Status(ctx context.Context) (Status, error)

@@ -134,7 +134,8 @@ func TestShutdownEndsTheServer(t *testing.T) {
 
 func TestLogs(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "log")
-	c := serveFake(t, &fake{log: func(ctx context.Context, w io.Writer, follow bool) error { return Follow(ctx, file, w, follow) }})
+	host := &fake{log: func(ctx context.Context, w io.Writer, follow bool) error { return Follow(ctx, file, w, follow) }}
+	c := serveFake(t, host)
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	var none bytes.Buffer
@@ -155,12 +156,22 @@ func TestLogs(t *testing.T) {
 			t.Fatalf("%q %v", got, err)
 		}
 	}
+	// Emptied under who follows it, it is read from its new beginning.
+	must(t, errors.Join(Trim(file), Trim(file+"-none"), c.TrimLog(ctx)))
+	must(t, os.WriteFile(file, []byte("3\n"), 0o600))
+	got := make([]byte, 2)
+	if _, err := io.ReadFull(in, got); err != nil || string(got) != "3\n" {
+		t.Fatalf("%q %v", got, err)
+	}
+	if host.said() != "trim" {
+		t.Error(host.said())
+	}
 	stop()
 	if err := <-ended; !errors.Is(err, context.Canceled) {
 		t.Errorf("followed to its end: %v", err)
 	}
 	var all bytes.Buffer
-	if err := c.Logs(ctx, &all, false); err != nil || all.String() != "one\ntwo\n" {
+	if err := c.Logs(ctx, &all, false); err != nil || all.String() != "3\n" {
 		t.Errorf("%q %v", &all, err)
 	}
 }

@@ -120,6 +120,14 @@ func (s *subject) logger() {
 	if err := <-done; err != nil && !errors.Is(err, context.Canceled) {
 		s.Errorf("following ended with %v", err)
 	}
+	s.must(can[lab.LogTrimmer](s, m).TrimLog(s.ctx))
+	s.must(r.Kill(s.ctx))
+	s.must(r.Start(s.ctx))
+	s.until("the next etcd's line alone", func() bool {
+		log.Reset()
+		s.must(l.Logs(s.ctx, &log, false))
+		return strings.Count(log.String(), "etcdlab starts etcd") == 1
+	})
 	s.wantAll("life", "1")
 }
 

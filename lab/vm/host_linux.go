@@ -7,7 +7,6 @@ import (
 	"io"
 	"log/slog"
 	"net"
-	"os"
 	"path/filepath"
 	"strconv"
 	"sync"
@@ -150,30 +149,11 @@ func (h *host) inside(what string) (*agent.Client, error) {
 }
 
 func (h *host) Logs(ctx context.Context, w io.Writer, follow bool) error {
-	return copyLog(ctx, h.c.LogFile, w, follow)
+	return agent.Follow(ctx, h.c.LogFile, w, follow)
 }
 
-// copyLog writes a file, and on and on what is appended to it.
-func copyLog(ctx context.Context, file string, w io.Writer, follow bool) error {
-	f, err := os.OpenFile(file, os.O_CREATE|os.O_RDONLY, 0o600)
-	if err != nil {
-		return fmt.Errorf("read etcd's log: %w", err)
-	}
-	defer f.Close()
-	for {
-		if _, err := io.Copy(w, f); err != nil {
-			return fmt.Errorf("copy etcd's log: %w", err)
-		}
-		if !follow {
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-time.After(50 * time.Millisecond):
-		}
-	}
-}
+// TrimLog empties the log here; the guest's own goes with its memory.
+func (h *host) TrimLog(context.Context) error { return agent.Trim(h.c.LogFile) }
 
 func (h *host) Exec(ctx context.Context, argv []string, in io.Reader, out, errout io.Writer) (int, error) {
 	guest, err := h.inside("exec")
