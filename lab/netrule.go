@@ -27,7 +27,8 @@ const (
 )
 
 // NetRule is what a member's link does to some of its packets: the first rule
-// that matches a packet decides about it, and one that none matches passes.
+// of an owner that matches a packet decides about it, and one that none matches
+// passes.
 // Failpoints and what the controller says to the agent are never touched.
 type NetRule struct {
 	// Peers are the other ends, by their addresses on the lab's network; none
@@ -50,7 +51,8 @@ type NetRule struct {
 
 // Bounds of a rule.
 const (
-	MaxNetRules = 64
+	MaxNetRules = 64 // of an owner
+	maxNetOwner = 64 // bytes
 	maxNetDelay = time.Minute
 	minNetRate  = 1 << 10
 )
@@ -87,8 +89,11 @@ func (r *NetRule) Check() error {
 	return nil
 }
 
-// CheckNetRules says what is wrong with a link's rules.
-func CheckNetRules(rules []NetRule) error {
+// CheckNetRules says what is wrong with an owner's rules.
+func CheckNetRules(owner string, rules []NetRule) error {
+	if len(owner) > maxNetOwner {
+		return fmt.Errorf("an owner's name of %d bytes is longer than %d", len(owner), maxNetOwner)
+	}
 	if len(rules) > MaxNetRules {
 		return fmt.Errorf("%d rules are more than %d", len(rules), MaxNetRules)
 	}
@@ -102,6 +107,7 @@ func CheckNetRules(rules []NetRule) error {
 
 // NetRuleState is a rule with what it did since it was set.
 type NetRuleState struct {
+	Owner string `json:"owner,omitempty"`
 	NetRule
 	Packets uint64 `json:"packets"` // that it decided about
 	Hit     uint64 `json:"hit"`     // of those, not passed on as if there were no rule
@@ -109,9 +115,11 @@ type NetRuleState struct {
 
 // NetShaper makes a member's link lose, delay or refuse packets.
 type NetShaper interface {
-	// SetNetRules replaces the rules; none heals the link. What is random comes
-	// from the seed.
-	SetNetRules(ctx context.Context, rules []NetRule, seed uint64) error
+	// SetNetRules replaces the rules of an owner; none heals what it did. Several
+	// may have rules at once: a packet that one drops is dropped, and delays add
+	// up. Owner "" replaces, or heals, those of all. What is random comes from
+	// the seed.
+	SetNetRules(ctx context.Context, owner string, rules []NetRule, seed uint64) error
 	// NetRules gives the rules with what each did.
 	NetRules(ctx context.Context) ([]NetRuleState, error)
 }

@@ -14,7 +14,7 @@ func TestCheckNetRules(t *testing.T) {
 		{Action: NetReset, Side: NetPeer, Direction: NetIn, Peers: []netip.Addr{netip.MustParseAddr("198.18.0.11")}},
 		{Action: NetShape, Loss: 1, Delay: time.Second, Jitter: time.Second, Rate: 1 << 20},
 	} {
-		if err := CheckNetRules([]NetRule{r}); err != nil {
+		if err := CheckNetRules("x", []NetRule{r}); err != nil {
 			t.Errorf("%+v: %v", r, err)
 		}
 	}
@@ -32,11 +32,14 @@ func TestCheckNetRules(t *testing.T) {
 		"rate must be":             {Action: NetShape, Rate: 1},
 		"no IPv4":                  {Action: NetDrop, Peers: []netip.Addr{{}}},
 	} {
-		if err := CheckNetRules([]NetRule{{Action: NetDrop}, r}); err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "rule 2") {
+		if err := CheckNetRules("x", []NetRule{{Action: NetDrop}, r}); err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "rule 2") {
 			t.Errorf("%+v: %v, want %s", r, err, want)
 		}
 	}
-	if CheckNetRules(make([]NetRule, MaxNetRules+1)) == nil {
+	if CheckNetRules("", make([]NetRule, MaxNetRules+1)) == nil {
 		t.Error("too many rules")
+	}
+	if CheckNetRules(strings.Repeat("x", 65), nil) == nil {
+		t.Error("a name too long")
 	}
 }

@@ -262,7 +262,7 @@ func (a *Agent) Shutdown(ctx context.Context, discard bool) error {
 	}
 	var err error
 	if a.cfg.Port != "" {
-		err = a.SetNetRules(ctx, nil, 0)
+		err = a.SetNetRules(ctx, "", nil, 0)
 	}
 	if a.disk == nil {
 		return err

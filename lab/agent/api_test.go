@@ -48,7 +48,7 @@ func TestDecode(t *testing.T) {
 	bad(err, "most")
 	_, err = decode[restoreRequest](strings.NewReader(`{"policy":"drop","seed":-1}`))
 	bad(err, "decode")
-	n, err := decode[netRulesRequest](strings.NewReader(`{"rules":[{"action":"drop","peers":["198.18.0.12"],"side":"peer"}],"seed":3}`))
+	n, err := decode[netRulesRequest](strings.NewReader(`{"rules":[{"action":"drop","peers":["198.18.0.12"],"side":"peer"}],"seed":3,"owner":"x/1"}`))
 	good(err)
 	if len(n.Rules) != 1 || n.Rules[0].Peers[0].String() != "198.18.0.12" || n.Seed != 3 {
 		t.Errorf("rules %+v", n)
@@ -75,7 +75,7 @@ func FuzzDecode(f *testing.F) {
 		if r, err := decode[linkRequest](strings.NewReader(body)); err == nil && r.Up == nil {
 			t.Error("no up")
 		}
-		if r, err := decode[netRulesRequest](strings.NewReader(body)); err == nil && lab.CheckNetRules(r.Rules) != nil {
+		if r, err := decode[netRulesRequest](strings.NewReader(body)); err == nil && lab.CheckNetRules(r.Owner, r.Rules) != nil {
 			t.Errorf("rules %+v", r.Rules)
 		}
 		_, _ = decode[faultsRequest](strings.NewReader(body))

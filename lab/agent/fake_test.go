@@ -68,8 +68,8 @@ func (f *fake) SetDiskFaults(context.Context, []disk.Fault) error     { return I
 func (f *fake) DiskFaults(context.Context) ([]disk.FaultState, error) { return nil, nil }
 func (f *fake) SetDiskProfile(context.Context, string) error          { return nil }
 func (f *fake) DiskStats(context.Context) (disk.Stats, error)         { return disk.Stats{}, nil }
-func (f *fake) SetNetRules(_ context.Context, rules []lab.NetRule, seed uint64) error {
-	f.did("net %d rules %d", len(rules), seed)
+func (f *fake) SetNetRules(_ context.Context, owner string, rules []lab.NetRule, seed uint64) error {
+	f.did("net %s %d rules %d", owner, len(rules), seed)
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.net = rules

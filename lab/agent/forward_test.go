@@ -133,7 +133,7 @@ func TestForwarderObeysRules(t *testing.T) {
 	if got, err := lines.ReadString('\n'); got != "one\n" || err != nil {
 		t.Fatalf("heard %q, %v", got, err)
 	}
-	rules.Set([]lab.NetRule{{Action: lab.NetDrop}}, 1)
+	rules.Set("", []lab.NetRule{{Action: lab.NetDrop}}, 1)
 	_, err = io.WriteString(c, "two\n")
 	must(t, err)
 	silent(t, c)
@@ -142,11 +142,11 @@ func TestForwarderObeysRules(t *testing.T) {
 	if len(conns) != 1 {
 		t.Error("a connection was passed on in spite of a rule")
 	}
-	rules.Set(nil, 0)
+	rules.Set("", nil, 0)
 	if got, err := lines.ReadString('\n'); got != "two\n" || err != nil {
 		t.Fatalf("healed: heard %q, %v", got, err)
 	}
-	rules.Set([]lab.NetRule{{Action: lab.NetReset}}, 1)
+	rules.Set("", []lab.NetRule{{Action: lab.NetReset}}, 1)
 	_, err = io.WriteString(c, "three\n")
 	must(t, err)
 	if _, err := lines.ReadString('\n'); !errors.Is(err, syscall.ECONNRESET) {

@@ -36,7 +36,7 @@ func Heal(ctx context.Context, h Host, d spec.Disk, failpoints string) (sick boo
 		}
 	}
 	var lacks *lab.UnsupportedError
-	if err := h.SetNetRules(ctx, nil, 0); err != nil && !errors.As(err, &lacks) {
+	if err := h.SetNetRules(ctx, "", nil, 0); err != nil && !errors.As(err, &lacks) {
 		return false, err
 	}
 	if err := h.SetLink(ctx, true); err != nil && !st.LinkUp {

@@ -12,19 +12,15 @@ func (a *Agent) place() wire.Place { return wire.Place{NetNS: a.cfg.SwitchNS, Po
 
 // SetNetRules puts a wire between etcd's namespace and the rest as long as there
 // are rules. What the agent itself says to the controller takes another way.
-func (a *Agent) SetNetRules(_ context.Context, rules []lab.NetRule, seed uint64) error {
+func (a *Agent) SetNetRules(_ context.Context, owner string, rules []lab.NetRule, seed uint64) error {
 	if a.cfg.Port == "" {
 		return a.lacks("NetShaper", "etcd shares the network of its agent, which has no link to put anything on; use disk: {kind: fault}")
 	}
 	a.mu.Lock()
 	w := a.wire
 	a.mu.Unlock()
-	if len(rules) == 0 {
-		a.setWire(nil)
-		if w == nil {
-			return wire.Clear(a.place())
-		}
-		return w.Remove()
+	if w == nil && len(rules) == 0 {
+		return wire.Clear(a.place())
 	}
 	if w == nil {
 		var err error
@@ -33,8 +29,12 @@ func (a *Agent) SetNetRules(_ context.Context, rules []lab.NetRule, seed uint64)
 		}
 		a.setWire(w)
 	}
-	w.Set(rules, seed)
-	return nil
+	w.Set(owner, rules, seed)
+	if !w.Idle() {
+		return nil
+	}
+	a.setWire(nil)
+	return w.Remove()
 }
 
 func (a *Agent) setWire(w *wire.Splice) {

@@ -74,11 +74,11 @@ func TestClientOfAnyHost(t *testing.T) {
 	if _, err := c.Restore(ctx, disk.Drop, 1); !errors.As(err, &unmountable) || unmountable.Reason != "torn" || unmountable.Choice.Seed != 7 {
 		t.Errorf("restore: %v", err)
 	}
-	must(t, c.SetNetRules(ctx, []lab.NetRule{{Action: lab.NetDrop, Side: lab.NetPeer}}, 9))
+	must(t, c.SetNetRules(ctx, "x", []lab.NetRule{{Action: lab.NetDrop, Side: lab.NetPeer}}, 9))
 	if rules, err := c.NetRules(ctx); err != nil || len(rules) != 1 || rules[0].Side != lab.NetPeer || rules[0].Packets != 3 || rules[0].Hit != 2 {
 		t.Errorf("rules %+v %v", rules, err)
 	}
-	if err := c.SetNetRules(ctx, []lab.NetRule{{}}, 9); !errors.As(err, &e) || e.Kind != kindInvalid {
+	if err := c.SetNetRules(ctx, "x", []lab.NetRule{{}}, 9); !errors.As(err, &e) || e.Kind != kindInvalid {
 		t.Errorf("rules: %v", err)
 	}
 	if err := c.SetDiskFaults(ctx, nil); !errors.As(err, &e) || e.Kind != kindInvalid {

@@ -36,7 +36,7 @@ func (s *subject) hit(n lab.NetShaper) (st lab.NetRuleState) {
 func (s *subject) netShaper() {
 	m, other := s.lab.Members[0], s.lab.Members[1]
 	n := can[lab.NetShaper](s, m)
-	set := func(rules ...lab.NetRule) { s.Helper(); s.must(n.SetNetRules(s.ctx, rules, 1)) }
+	set := func(rules ...lab.NetRule) { s.Helper(); s.must(n.SetNetRules(s.ctx, "", rules, 1)) }
 	c, beside := s.client(m), s.client(other)
 	s.mustPut(c, "net", "before")
 
@@ -111,7 +111,7 @@ func (s *subject) netShaper() {
 	if states, err := n.NetRules(s.ctx); err != nil || len(states) != 0 {
 		s.Errorf("rules of a healed link: %+v %v", states, err)
 	}
-	if err := n.SetNetRules(s.ctx, []lab.NetRule{{Action: "lose"}}, 1); err == nil || errors.As(err, new(*lab.UnsupportedError)) {
+	if err := n.SetNetRules(s.ctx, "", []lab.NetRule{{Action: "lose"}}, 1); err == nil || errors.As(err, new(*lab.UnsupportedError)) {
 		s.Errorf("a rule without sense: %v", err)
 	}
 

@@ -71,11 +71,11 @@ func TestKillNine(t *testing.T) {
 	_, err = can[lab.Pauser](t, l.Members[2]).Freeze(f.ctx, time.Second)
 	must(t, err)
 	must(t, can[lab.Linker](t, l.Members[2]).SetLink(f.ctx, false))
-	must(t, can[lab.NetShaper](t, l.Members[2]).SetNetRules(f.ctx, []lab.NetRule{{Action: lab.NetDrop}}, 1))
+	must(t, can[lab.NetShaper](t, l.Members[2]).SetNetRules(f.ctx, "", []lab.NetRule{{Action: lab.NetDrop}}, 1))
 	l = f.up(t)
 	// A killed agent takes the wire with it that its member speaks by.
-	must(t, can[lab.NetShaper](t, l.Members[0]).SetNetRules(f.ctx, []lab.NetRule{{Action: lab.NetShape, Delay: time.Millisecond}}, 1))
-	must(t, can[lab.NetShaper](t, l.Members[1]).SetNetRules(f.ctx, []lab.NetRule{{Action: lab.NetDrop}}, 1))
+	must(t, can[lab.NetShaper](t, l.Members[0]).SetNetRules(f.ctx, "", []lab.NetRule{{Action: lab.NetShape, Delay: time.Millisecond}}, 1))
+	must(t, can[lab.NetShaper](t, l.Members[1]).SetNetRules(f.ctx, "", []lab.NetRule{{Action: lab.NetDrop}}, 1))
 	kill9(t, l.Members[0], true, false)
 	until(t, "the agent of m1 to be lost", func() bool { return info(t, l.Members[0]).State == lab.StateLost })
 	l = f.up(t)
@@ -83,7 +83,7 @@ func TestKillNine(t *testing.T) {
 		_, err := client(t, l, i).Get(f.ctx, "k")
 		must(t, err)
 	}
-	must(t, can[lab.NetShaper](t, l.Members[2]).SetNetRules(f.ctx, []lab.NetRule{{Action: lab.NetDrop}}, 1))
+	must(t, can[lab.NetShaper](t, l.Members[2]).SetNetRules(f.ctx, "", []lab.NetRule{{Action: lab.NetDrop}}, 1))
 	// Down finds everything when nobody is there any more to ask.
 	_, err = can[lab.PowerCutter](t, l.Members[0]).Hold(f.ctx, time.Millisecond)
 	must(t, err)

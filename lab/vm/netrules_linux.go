@@ -9,14 +9,14 @@ import (
 
 // SetNetRules applies the rules where the machine's frames and its clients'
 // connections pass anyway, beside the machine: the guest has no part in it.
-func (h *host) SetNetRules(_ context.Context, rules []lab.NetRule, seed uint64) error {
+func (h *host) SetNetRules(_ context.Context, owner string, rules []lab.NetRule, seed uint64) error {
 	for _, r := range rules {
 		if why := wire.CanStream(r); why != "" {
 			return &lab.UnsupportedError{Member: h.c.Member, Capability: "NetShaper", Reason: why}
 		}
 	}
-	h.port.wire.Set(rules, seed)
-	h.clients.Set(rules, seed)
+	h.port.wire.Set(owner, rules, seed)
+	h.clients.Set(owner, rules, seed)
 	return nil
 }
 

@@ -24,11 +24,15 @@ const (
 
 // rule is one at work. The wire's lock guards it.
 type rule struct {
+	owner string
 	lab.NetRule
 	packets, hit uint64
 	flows        [2]flow
-	patient      bool                // a rate loses nothing
-	fresh        map[connection]bool // of a reset: those that began after it
+	// Of streams: a rate loses nothing, and connections of a number up to that
+	// were there before.
+	patient bool
+	before  int
+	fresh   map[connection]bool // of a reset: those that began after it
 }
 
 // flow is what a shaping rule remembers of one direction.
@@ -44,8 +48,8 @@ type connection struct {
 	theirs, own uint16
 }
 
-func newRule(r lab.NetRule, of uint64, i int) *rule {
-	out := &rule{NetRule: r, fresh: map[connection]bool{}}
+func newRule(owner string, r lab.NetRule, of uint64, i int) *rule {
+	out := &rule{owner: owner, NetRule: r, fresh: map[connection]bool{}}
 	for _, d := range []Direction{In, Out} {
 		out.flows[d].rand = seed.Rand(of, fmt.Sprintf("net/%d/%s", i, d))
 	}

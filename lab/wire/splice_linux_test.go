@@ -85,8 +85,8 @@ func (b *bench) insert(rules ...lab.NetRule) *Splice {
 	s, err := Insert(b.place)
 	b.must(err)
 	b.Cleanup(func() { b.must(s.Remove()); b.clean() })
-	b.must(lab.CheckNetRules(rules))
-	s.Set(rules, 7)
+	b.must(lab.CheckNetRules("", rules))
+	s.Set("", rules, 7)
 	return s
 }
 
@@ -185,7 +185,7 @@ func TestBulkThroughInsertionAndRemoval(t *testing.T) {
 		if i%16 == 4 {
 			s, err = Insert(b.place)
 			b.must(err)
-			s.Set([]lab.NetRule{{Action: lab.NetShape, Delay: time.Microsecond}}, 1)
+			s.Set("", []lab.NetRule{{Action: lab.NetShape, Delay: time.Microsecond}}, 1)
 		}
 		_, err := c.Write(block)
 		b.must(err)
@@ -258,7 +258,7 @@ func TestWhatIsDroppedAndRefused(t *testing.T) {
 			if hit := states[0].Hit > 0; hit != (c.client != ok || c.peer != ok) {
 				t.Errorf("states %+v", states)
 			}
-			s.Set(nil, 0)
+			s.Set("", nil, 0)
 			try("client, healed", b.peer, memberIP, 2379, ok)
 			try("what the member starts, healed", b.member, peerIP, 2380, ok)
 		})
@@ -311,7 +311,7 @@ func TestDelay(t *testing.T) {
 	bare := median()
 	s := b.insert(lab.NetRule{Action: lab.NetShape, Delay: 20 * time.Millisecond, Jitter: 5 * time.Millisecond})
 	slow := median()
-	s.Set(nil, 0)
+	s.Set("", nil, 0)
 	after := median()
 	t.Logf("shortest of 9 round trips: %v, delayed %v, with an idle wire %v", bare, slow, after)
 	if slow < 30*time.Millisecond || slow < 2*after || slow < 2*bare {
@@ -377,18 +377,18 @@ func TestLossDuplicatesAndOrder(t *testing.T) {
 	if lost := n - unique; lost < n/8 || lost > n*2/7 || uint64(lost) != st.Hit || st.Packets != n || twice+behind != 0 {
 		t.Errorf("loss of 20%% of %d: %d arrived, %d twice, %d out of order, %+v", n, unique, twice, behind, st)
 	}
-	s.Set([]lab.NetRule{{Peers: from, Action: lab.NetShape, Direction: lab.NetIn, Duplicate: 0.1}}, 3)
+	s.Set("", []lab.NetRule{{Peers: from, Action: lab.NetShape, Direction: lab.NetIn, Duplicate: 0.1}}, 3)
 	unique, twice, behind = count(b.datagrams(n))
 	if st = s.States()[0]; unique != n || uint64(twice) != st.Hit || twice < n/20 || behind != 0 {
 		t.Errorf("10%% doubled: %d arrived, %d twice, %d out of order, %+v", unique, twice, behind, st)
 	}
-	s.Set([]lab.NetRule{{Peers: from, Action: lab.NetShape, Direction: lab.NetIn, Reorder: 0.1}}, 3)
+	s.Set("", []lab.NetRule{{Peers: from, Action: lab.NetShape, Direction: lab.NetIn, Reorder: 0.1}}, 3)
 	unique, twice, behind = count(b.datagrams(n))
 	if st = s.States()[0]; unique != n || twice != 0 || behind < n/20 || st.Hit < n/20 || st.Hit > n/5 {
 		t.Errorf("10%% reordered: %d arrived, %d twice, %d out of order, %+v", unique, twice, behind, st)
 	}
 	// Jitter alone reorders nothing.
-	s.Set([]lab.NetRule{{Peers: from, Action: lab.NetShape, Direction: lab.NetIn, Delay: 3 * time.Millisecond, Jitter: 3 * time.Millisecond}}, 3)
+	s.Set("", []lab.NetRule{{Peers: from, Action: lab.NetShape, Direction: lab.NetIn, Delay: 3 * time.Millisecond, Jitter: 3 * time.Millisecond}}, 3)
 	unique, twice, behind = count(b.datagrams(n))
 	if st = s.States()[0]; unique != n || twice+behind != 0 || st.Hit != n {
 		t.Errorf("jitter: %d arrived, %d twice, %d out of order, %+v", unique, twice, behind, st)

@@ -3,7 +3,6 @@ package wire
 import (
 	"context"
 	"errors"
-	"slices"
 	"sync"
 	"time"
 
@@ -18,9 +17,8 @@ var ErrReset = errors.New("a rule of the network says so")
 // be lost, doubled or overtaken.
 type Streams struct {
 	mu      sync.Mutex
-	rules   []*rule
+	rules   ruleSet
 	begun   int // connections
-	set     int // of those, before the rules came
 	changed chan struct{}
 }
 
@@ -38,22 +36,21 @@ func CanStream(r lab.NetRule) string {
 
 func ofClients(r lab.NetRule) bool { return r.Side != lab.NetPeer && len(r.Peers) == 0 }
 
-// Set replaces the rules; the indices are those of the same rules of a Wire.
-func (s *Streams) Set(rules []lab.NetRule, seed uint64) {
+// Set replaces the rules of an owner, "" of all.
+func (s *Streams) Set(owner string, rules []lab.NetRule, seed uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.rules = nil
-	for i, r := range rules {
-		made := newRule(r, seed, i)
-		made.patient = true
-		s.rules = append(s.rules, made)
+	s.rules.set(owner, rules, seed)
+	for _, r := range s.rules {
+		if !r.patient {
+			r.patient, r.before = true, s.begun
+		}
 	}
-	s.set = s.begun
 	close(s.changed)
 	s.changed = make(chan struct{})
 }
 
-// Add adds what was done to streams to what was done to frames.
+// Add adds what was done to streams to what the same rules did to frames.
 func (s *Streams) Add(states []lab.NetRuleState) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -72,62 +69,50 @@ func (s *Streams) Begin() int {
 }
 
 // Pass returns when n bytes of a connection may go on in that direction: with 0
-// bytes, when it may begin. It waits for as long as a rule drops them.
+// bytes, when it may begin. It waits for as long as a rule drops them; what waits
+// when the rules change goes on by the new ones.
 func (s *Streams) Pass(ctx context.Context, connection int, to Direction, n int) error {
-	for counted := false; ; counted = true {
-		at, changed, err := s.decide(connection, to, n, counted)
-		if err != nil {
-			return err
+	for {
+		s.mu.Lock()
+		v, reset := s.decide(connection, to, n)
+		changed := s.changed
+		s.mu.Unlock()
+		if reset {
+			return ErrReset
 		}
-		wait := make(<-chan time.Time)
-		if !at.IsZero() {
-			if !at.After(time.Now()) {
+		var passes <-chan time.Time // never
+		if len(v.at) > 0 {
+			wait := time.Until(v.at[0])
+			if wait <= 0 {
 				return nil
 			}
-			timer := time.NewTimer(time.Until(at))
+			timer := time.NewTimer(wait)
 			defer timer.Stop()
-			wait = timer.C
+			passes = timer.C
 		}
 		select {
-		case <-wait:
+		case <-passes:
 			return nil
-		case <-changed: // perhaps healed
+		case <-changed:
 		case <-ctx.Done():
 			return ctx.Err()
 		}
 	}
 }
 
-// decide gives when it passes, never if that is zero, and what tells that the
-// rules have changed.
-func (s *Streams) decide(connection int, to Direction, n int, counted bool) (at time.Time, changed <-chan struct{}, err error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	now := time.Now()
-	i := slices.IndexFunc(s.rules, func(r *rule) bool {
+func (s *Streams) decide(connection int, to Direction, n int) (v verdict, reset bool) {
+	about := s.rules.match(func(r *rule) bool {
 		return ofClients(r.NetRule) && (r.Direction == "" || r.Direction == to.String())
 	})
-	if i < 0 {
-		return now, s.changed, nil
-	}
-	r, hit := s.rules[i], true
-	switch r.Action {
-	case lab.NetShape:
-		v := r.shape(&r.flows[to], n, now)
-		at, hit = v.at[0], v.hit
-	case lab.NetReset:
-		if hit = connection <= s.set; hit {
-			err = ErrReset
+	v = judge(about, time.Now(), func(r *rule, at time.Time) verdict {
+		switch {
+		case r.Action == lab.NetShape:
+			return r.shape(&r.flows[to], n, at)
+		case r.Action == lab.NetReset && connection > r.before:
+			return verdict{at: []time.Time{at}}
 		}
-		at = now
-	case lab.NetReject, lab.NetUnreachable:
-		err = ErrReset
-	}
-	if !counted {
-		r.packets++
-		if hit {
-			r.hit++
-		}
-	}
-	return at, s.changed, err
+		reset = reset || r.Action != lab.NetDrop
+		return verdict{hit: true}
+	})
+	return v, reset
 }

@@ -31,7 +31,7 @@ func TestStreams(t *testing.T) {
 		{lab.NetRule{Action: lab.NetShape, Rate: 1 << 20}, nil, nil, nil},
 		{lab.NetRule{Action: lab.NetShape, Delay: time.Minute}, context.DeadlineExceeded, context.DeadlineExceeded, context.DeadlineExceeded},
 	} {
-		s.Set([]lab.NetRule{c.rule}, 1)
+		s.Set("", []lab.NetRule{c.rule}, 1)
 		young := s.Begin()
 		for i, try := range []struct {
 			connection int
@@ -53,14 +53,14 @@ func TestStreams(t *testing.T) {
 // What a rule holds back goes on when it is gone.
 func TestStreamsHealed(t *testing.T) {
 	s := NewStreams()
-	s.Set([]lab.NetRule{{Action: lab.NetDrop}}, 1)
+	s.Set("", []lab.NetRule{{Action: lab.NetDrop}}, 1)
 	done := make(chan error)
 	go func() { done <- s.Pass(context.Background(), s.Begin(), In, 10) }()
 	for states := make([]lab.NetRuleState, 1); states[0].Hit == 0; time.Sleep(time.Millisecond) {
 		states[0] = lab.NetRuleState{}
 		s.Add(states)
 	}
-	s.Set(nil, 0)
+	s.Set("", nil, 0)
 	select {
 	case err := <-done:
 		if err != nil {

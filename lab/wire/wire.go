@@ -35,7 +35,7 @@ type Wire struct {
 	busy   atomic.Bool     // there are rules
 
 	mu    sync.Mutex // guards what follows
-	rules []*rule
+	rules ruleSet
 	late  queue
 	wake  chan struct{}
 	quit  chan struct{}
@@ -49,37 +49,32 @@ func New(header int, toMember, toNetwork func(frame []byte)) *Wire {
 	return w
 }
 
-// Set replaces the rules. What an earlier one delayed comes when it was to come;
-// without rules, at once.
-func (w *Wire) Set(rules []lab.NetRule, seed uint64) {
-	next := make([]*rule, len(rules))
-	for i := range rules {
-		next[i] = newRule(rules[i], seed, i)
-	}
+// Set replaces the rules of an owner, "" of all. What an earlier one delayed
+// comes when it was to come; without rules, at once.
+func (w *Wire) Set(owner string, rules []lab.NetRule, seed uint64) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.rules = next
-	w.busy.Store(len(next) > 0)
-	if len(next) == 0 {
+	w.rules.set(owner, rules, seed)
+	w.busy.Store(len(w.rules) > 0)
+	if len(w.rules) == 0 {
 		w.late.hurry()
 	}
 	w.rouse()
 }
 
+// Idle says that there are no rules.
+func (w *Wire) Idle() bool { return !w.busy.Load() }
+
 // States gives the rules with what each did.
 func (w *Wire) States() []lab.NetRuleState {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	out := make([]lab.NetRuleState, len(w.rules))
-	for i, r := range w.rules {
-		out[i] = lab.NetRuleState{NetRule: r.NetRule, Packets: r.packets, Hit: r.hit}
-	}
-	return out
+	return w.rules.states()
 }
 
 // Close sends what is late and ends.
 func (w *Wire) Close() {
-	w.Set(nil, 0)
+	w.Set("", nil, 0)
 	close(w.quit)
 	w.ended.Wait()
 	for _, f := range w.due(time.Now()) {
@@ -96,17 +91,13 @@ func (w *Wire) Pass(to Direction, frame []byte) {
 	p := parse(frame[w.header:])
 	now := time.Now()
 	w.mu.Lock()
-	r := w.match(to, &p)
-	if r == nil {
+	about := w.match(to, &p)
+	if len(about) == 0 {
 		w.mu.Unlock()
 		w.send[to](frame)
 		return
 	}
-	r.packets++
-	v := r.judge(to, &p, len(frame)-w.header, now)
-	if v.hit {
-		r.hit++
-	}
+	v := judge(about, now, func(r *rule, at time.Time) verdict { return r.judge(to, &p, len(frame)-w.header, at) })
 	copies := 0
 	for _, at := range v.at {
 		if at.After(now) {
@@ -125,17 +116,13 @@ func (w *Wire) Pass(to Direction, frame []byte) {
 	}
 }
 
-// match is the first rule that is about a packet; the caller holds the lock.
-func (w *Wire) match(to Direction, p *packet) *rule {
+// match gives each owner's first rule that is about a packet; the caller holds
+// the lock.
+func (w *Wire) match(to Direction, p *packet) []*rule {
 	if !p.ip || p.private() {
 		return nil
 	}
-	for _, r := range w.rules {
-		if r.about(to, p) {
-			return r
-		}
-	}
-	return nil
+	return w.rules.match(func(r *rule) bool { return r.about(to, p) })
 }
 
 // rouse has deliver look at the queue again.

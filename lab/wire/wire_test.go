@@ -69,7 +69,7 @@ func TestWhichRuleDecides(t *testing.T) {
 			for i := range c.rules {
 				c.rules[i].Action = lab.NetDrop
 			}
-			w.Set(c.rules, 1)
+			w.Set("", c.rules, 1)
 			w.Pass(c.to, segment(c.from, c.at, flagACK, 1, 1, "x"))
 			got := slices.IndexFunc(w.States(), func(s lab.NetRuleState) bool { return s.Packets == 1 && s.Hit == 1 }) + 1
 			in, out := m.count()
@@ -91,7 +91,7 @@ func TestAnswersGoBack(t *testing.T) {
 	} {
 		m := &memory{}
 		w := New(virtioHeaderForTest, m.to(In), m.to(Out))
-		w.Set([]lab.NetRule{{Action: c.action}}, 1)
+		w.Set("", []lab.NetRule{{Action: c.action}}, 1)
 		w.Pass(c.to, append(bytes.Repeat([]byte{9}, virtioHeaderForTest), segment(other+":40000", self+":2380", flagACK, 1, 1, "x")...))
 		w.Close()
 		if in, out := m.count(); in != c.in || out != c.out {
@@ -112,7 +112,7 @@ func TestSameSeedSameFate(t *testing.T) {
 		m := &memory{}
 		w := New(0, m.to(In), m.to(Out))
 		defer w.Close()
-		w.Set([]lab.NetRule{{Action: lab.NetShape, Loss: 0.3, Duplicate: 0.3}}, seed)
+		w.Set("", []lab.NetRule{{Action: lab.NetShape, Loss: 0.3, Duplicate: 0.3}}, seed)
 		for i := range 100 {
 			w.Pass(In, segment(other+":40000", self+":2380", flagACK, uint32(i), 1, ""))
 		}
@@ -133,7 +133,7 @@ func TestSameSeedSameFate(t *testing.T) {
 func TestHealedQueueComesInOrder(t *testing.T) {
 	m := &memory{}
 	w := New(0, m.to(In), m.to(Out))
-	w.Set([]lab.NetRule{{Action: lab.NetShape, Delay: time.Minute}}, 1)
+	w.Set("", []lab.NetRule{{Action: lab.NetShape, Delay: time.Minute}}, 1)
 	for i := range 20 {
 		w.Pass(Out, segment(self+":40000", other+":2380", flagACK, uint32(i), 1, ""))
 	}
@@ -155,12 +155,49 @@ func TestQueueIsBounded(t *testing.T) {
 	m := &memory{}
 	w := New(0, m.to(In), m.to(Out))
 	defer w.Close()
-	w.Set([]lab.NetRule{{Action: lab.NetShape, Delay: time.Minute}}, 1)
+	w.Set("", []lab.NetRule{{Action: lab.NetShape, Delay: time.Minute}}, 1)
 	big := segment(self+":40000", other+":2380", flagACK, 1, 1, string(make([]byte, 60000)))
 	for range maxLate/len(big) + 100 {
 		w.Pass(Out, big)
 	}
 	if w.late.bytes > maxLate || len(w.late.frames) < maxLate/len(big) {
 		t.Errorf("%d frames of %d bytes wait", len(w.late.frames), w.late.bytes)
+	}
+}
+
+// Several faults at once each do theirs, and one that ends takes nothing of the
+// others'.
+func TestRulesOfSeveralOwners(t *testing.T) {
+	m := &memory{}
+	w := New(0, m.to(In), m.to(Out))
+	defer w.Close()
+	pass := func() { w.Pass(In, segment(other+":40000", self+":2380", flagACK, 1, 1, "")) }
+	hits := func() (all []uint64) {
+		for _, s := range w.States() {
+			all = append(all, s.Hit)
+		}
+		return all
+	}
+	w.Set("twice", []lab.NetRule{{Action: lab.NetShape, Duplicate: 1}}, 1)
+	w.Set("twice more", []lab.NetRule{{Action: lab.NetShape, Duplicate: 1}}, 1)
+	pass()
+	if in, _ := m.count(); in != 4 || !slices.Equal(hits(), []uint64{1, 2}) {
+		t.Errorf("%d came of one, hits %v", in, hits())
+	}
+	w.Set("cut", []lab.NetRule{{Action: lab.NetDrop}}, 1)
+	pass()
+	if in, _ := m.count(); in != 4 || !slices.Equal(hits(), []uint64{1, 2, 1}) {
+		t.Errorf("%d came of one that a rule drops, hits %v", in-4, hits())
+	}
+	w.Set("cut", nil, 0)
+	w.Set("twice", nil, 0)
+	pass()
+	if in, _ := m.count(); in != 6 || !slices.Equal(hits(), []uint64{3}) || w.States()[0].Owner != "twice more" {
+		t.Errorf("%d came, %+v", in-4, w.States())
+	}
+	w.Set("", nil, 0)
+	pass()
+	if in, _ := m.count(); in != 7 || len(w.States()) != 0 {
+		t.Errorf("healed: %d came, %+v", in-6, w.States())
 	}
 }
