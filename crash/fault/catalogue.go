@@ -42,7 +42,7 @@ type Kind struct {
 
 // catalogue is every fault, by group.
 var catalogue = slices.Concat(
-	processKinds, powerKinds, failpointKinds, diskKinds, clockKinds, resourceKinds, clusterKinds, quotaKinds, loadKinds,
+	processKinds, powerKinds, failpointKinds, diskKinds, networkKinds, clockKinds, resourceKinds, clusterKinds, quotaKinds, loadKinds,
 )
 
 // Kinds lists the catalogue, in the order of its groups.
