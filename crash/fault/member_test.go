@@ -28,6 +28,7 @@ type member struct {
 	state   lab.State
 	holding bool
 	frozen  lab.Frozen
+	net     netFake
 }
 
 func newMember(name string) *member {
@@ -54,7 +55,7 @@ func (m *member) Name() string { return m.name }
 func (m *member) Info(context.Context) (lab.Info, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return lab.Info{Name: m.name, State: m.state, FailpointURL: m.fail, Exit: cmp.Or(m.exit, "exit status 2")}, nil
+	return lab.Info{Name: m.name, PeerURL: m.net.peerURL(m.name), State: m.state, FailpointURL: m.fail, Exit: cmp.Or(m.exit, "exit status 2")}, nil
 }
 
 func (m *member) Start(context.Context) error {

@@ -23,6 +23,8 @@ type Network struct {
 	name string
 	// plan says what is done to which member.
 	plan func(ctx context.Context, s *Scene, targets []lab.Member) ([]link, error)
+	// within bounds the wait for packets that are hit.
+	within time.Duration
 }
 
 // link is what is done to one member's.
@@ -87,7 +89,7 @@ func (f *Network) Apply(ctx context.Context, s *Scene, targets []lab.Member) (Ef
 	slices.Sort(hit)
 	slices.Sort(quiet)
 	if len(quiet) > 0 {
-		hit = append(hit, fmt.Sprintf("no packet of %s was hit within %v", strings.Join(quiet, ", "), s.slow(hitFor)))
+		hit = append(hit, fmt.Sprintf("no packet of %s was hit within %v", strings.Join(quiet, ", "), s.slow(f.within)))
 	}
 	return Effect{Observed: len(quiet) == 0 && len(links) > 0, Message: strings.Join(hit, "; ")}, err
 }
@@ -108,7 +110,7 @@ func (f *Network) hits(ctx context.Context, s *Scene, m lab.Member) (packets uin
 		}
 		return packets > 0, err
 	}
-	if seen, err := until(ctx, s.slow(time.Second), look); seen || err != nil {
+	if seen, err := until(ctx, s.slow(min(time.Second, f.within)), look); seen || err != nil {
 		return packets, err
 	}
 	knock, stop := context.WithCancel(ctx)
@@ -116,7 +118,7 @@ func (f *Network) hits(ctx context.Context, s *Scene, m lab.Member) (packets uin
 	knocking.Go(func() { s.knock(knock, m) })
 	defer knocking.Wait()
 	defer stop()
-	_, err = until(ctx, s.slow(hitFor), look)
+	_, err = until(ctx, s.slow(f.within), look)
 	return packets, err
 }
 
@@ -219,6 +221,9 @@ func (s *Scene) towards(ctx context.Context, m lab.Member, side string, r lab.Ne
 	switch side {
 	case sidePeer:
 		r.Peers, err = addresses(ctx, s.others(m))
+		if err == nil && len(r.Peers) == 0 {
+			err = errors.New("a lab of one member has no network between members; use side client")
+		}
 	case sideClient:
 		r.Side = lab.NetClient
 	}

@@ -25,7 +25,7 @@ const (
 
 func partitionKind() Kind {
 	return Kind{
-		Name: NamePartition, Group: GroupNetwork, Beside: true,
+		Name: NamePartition, Group: GroupNetwork, Beside: true, Members: 2,
 		Doc: "members cannot reach each other, or their clients; what they start themselves neither",
 		Params: []Param{
 			{"shape", "isolate: each target from every other member; halves: targets from the rest (a minority at random if all are); ring: each sees its two neighbours only; bridge: halves with one member that sees both; primaries: each that says that it leads from every other", word(shapeIsolate, shapeHalves, shapeRing, shapeBridge, shapePrimaries), shapeIsolate},
@@ -41,7 +41,7 @@ func partitionKind() Kind {
 			if p.side != sidePeer && p.shape != shapeIsolate && p.shape != shapePrimaries {
 				return nil, fmt.Errorf("a partition of shape %s is between members: side %s goes with isolate and primaries", p.shape, p.side)
 			}
-			return &Network{NamePartition, p.plan}, nil
+			return &Network{NamePartition, p.plan, hitFor}, nil
 		},
 	}
 }

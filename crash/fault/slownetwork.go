@@ -26,7 +26,7 @@ var sideParam = Param{"side", "whose packets: those between members, those of cl
 var networkKinds = []Kind{
 	partitionKind(),
 	{
-		Name: NameSlowNetwork, Group: GroupNetwork, Beside: true, Doc: "every packet is delayed, in each direction",
+		Name: NameSlowNetwork, Group: GroupNetwork, Beside: true, Members: 2, Doc: "every packet is delayed, in each direction",
 		Params: []Param{
 			{"delay", "of each packet", duration(), "75ms"},
 			{"jitter", "as much more or less, at random; it does not reorder", text(checkJitter), "50ms"}, sideParam,
@@ -38,7 +38,7 @@ var networkKinds = []Kind{
 		},
 	},
 	{
-		Name: NameLossyNetwork, Group: GroupNetwork, Beside: true, Doc: "packets are lost, come twice, or are overtaken, at random",
+		Name: NameLossyNetwork, Group: GroupNetwork, Beside: true, Members: 2, Doc: "packets are lost, come twice, or are overtaken, at random",
 		Params: []Param{
 			{"loss", "of the packets of each direction", percent(), "20%"},
 			{"duplicate", "of those that are left", percent(), "0%"},
@@ -59,14 +59,14 @@ var networkKinds = []Kind{
 		},
 	},
 	{
-		Name: NameRateLimit, Group: GroupNetwork, Beside: true, Doc: "so many bytes a second pass in each direction",
+		Name: NameRateLimit, Group: GroupNetwork, Beside: true, Members: 2, Doc: "so many bytes a second pass in each direction",
 		Params: []Param{{"rate", "bytes a second", size(), "256KiB"}, sideParam},
 		New: func(a Args) (Fault, error) {
 			return shaped(NameRateLimit, a.Text("side"), "at "+a.Text("rate")+" a second", lab.NetRule{Action: lab.NetShape, Rate: a.Bytes("rate")})
 		},
 	},
 	{
-		Name: NameResetConnections, Group: GroupNetwork, Beside: true, Doc: "every open connection is reset; new ones pass",
+		Name: NameResetConnections, Group: GroupNetwork, Beside: true, Members: 2, Doc: "every open connection is reset; new ones pass",
 		Params: []Param{sideParam},
 		New: func(a Args) (Fault, error) {
 			return shaped(NameResetConnections, a.Text("side"), "open connections reset", lab.NetRule{Action: lab.NetReset})
@@ -97,5 +97,5 @@ func shaped(name, side, what string, r lab.NetRule) (Fault, error) {
 			links = append(links, link{m, []lab.NetRule{own}, of + what})
 		}
 		return links, nil
-	}}, nil
+	}, hitFor}, nil
 }
