@@ -82,7 +82,7 @@ func (f *Network) Apply(ctx context.Context, s *Scene, targets []lab.Member) (Ef
 		if packets == 0 {
 			quiet = append(quiet, m.Name())
 		} else {
-			hit = append(hit, fmt.Sprintf("%s %s (%d packets when seen)", m.Name(), l.what, packets))
+			hit = append(hit, fmt.Sprintf("%s %s (packets hit when seen: %d)", m.Name(), l.what, packets))
 		}
 		return err
 	})
