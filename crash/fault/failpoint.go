@@ -50,7 +50,7 @@ func (f *Failpoint) Apply(ctx context.Context, s *Scene, targets []lab.Member) (
 	if within == 0 {
 		within = 5 * time.Second
 	}
-	if p := f.provoker(); p != nil {
+	if p := f.provoker(); p != nil && len(s.Members) >= p.members {
 		within = max(within, p.within)
 	}
 	within = s.slow(within)
