@@ -54,6 +54,8 @@ type Held struct {
 	// Untold is set where the disk holds everything back and does not tell how
 	// much: device mapper.
 	Untold bool `json:"untold,omitempty"`
+	// Fired says, of HoldAt, that the moment came.
+	Fired bool `json:"fired,omitempty"`
 }
 
 // Restored is a disk with power again.

@@ -47,6 +47,7 @@ type Agent struct {
 	wire     *wire.Splice // nil without rules of the network
 	holding  bool         // the disk completes no flush
 	cut      bool         // the disk has no power
+	damaged  bool         // files of the data are, and what undoes it is there
 	diskFail string       // why the disk could not be mounted
 	settings *lab.Settings
 	wiped    bool // see wipedFile
@@ -64,6 +65,7 @@ func (a *Agent) status() Status {
 		Lab: a.cfg.Lab, Member: a.cfg.Member, Agent: os.Getpid(), State: lab.StateStopped,
 		LinkUp: a.linkUp, Freezer: string(a.group.Version()), DiskFail: a.diskFail,
 	}
+	s.Damaged = a.damaged
 	if a.disk != nil {
 		s.Broken = a.disk.broken()
 		if d, ok := a.disk.(interface{ metFailures() bool }); ok {
@@ -254,6 +256,15 @@ func (a *Agent) Shutdown(ctx context.Context, discard bool) error {
 	if discard && a.disk != nil {
 		// Held or failing I/O would keep etcd from ending.
 		if _, err := a.Cut(ctx); err != nil {
+			return err
+		}
+	}
+	if a.disk != nil && !discard {
+		// Operations that are held back or stuck would keep etcd from ending.
+		if err := a.disk.release(ctx); err != nil && a.cfg.Disk.Kind == "fault" {
+			return err
+		}
+		if err := a.disk.setFaults(ctx, nil); err != nil && a.cfg.Disk.Kind == "fault" {
 			return err
 		}
 	}

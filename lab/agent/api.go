@@ -29,6 +29,8 @@ type Status struct {
 	// MetFailures says that the file system met faults of its disk since it was
 	// mounted; it may be read-only until it is mounted again.
 	MetFailures bool `json:"metFailures,omitempty"`
+	// Damaged says that files of its data were damaged, and not repaired since.
+	Damaged bool `json:"damaged,omitempty"`
 
 	// Command and Version are of the etcd that runs, or of the last one.
 	Command []string `json:"command,omitempty"`

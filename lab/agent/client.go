@@ -2,6 +2,7 @@ package agent
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -40,14 +41,26 @@ func (c *Client) Name() string { return c.member }
 // Lacks gives the reason why the member does not have a capability, or "".
 func (c *Client) Lacks(capability string) string { return c.lacks[capability] }
 
-// LacksOf are the reasons of an agent whose disk is of that kind, for NewClient.
-func LacksOf(diskKind string) map[string]string {
-	lacks := map[string]string{"Clocker": lab.NoClock}
-	if diskKind != "plain" {
+// LacksOf are the reasons of an agent whose disk is of that kind, with that file
+// system, for NewClient.
+func LacksOf(kind, fs string) map[string]string {
+	lacks := map[string]string{}
+	switch kind {
+	case "plain":
+		const reason = "its disk is plain, which cannot lose power or fail; use disk: {kind: fault}"
+		for _, c := range []string{"PowerCutter", "DiskFaulter", "FileFaulter", "EventHolder"} {
+			lacks[c] = reason
+		}
+		lacks["Filler"] = "its disk is plain: what fills it fills this machine; use disk: {kind: fault}"
 		return lacks
+	case "dm":
+		const reason = "device mapper does not tell operations apart; use disk: {kind: fault}"
+		lacks["FileFaulter"], lacks["EventHolder"] = reason, reason
 	}
-	const reason = "its disk is plain, which cannot lose power or fail; use disk: {kind: fault}"
-	lacks["PowerCutter"], lacks["DiskFaulter"] = reason, reason
+	if fs == "btrfs" {
+		const reason = "btrfs does not tell where on its disk a file lies (FIEMAP gives addresses of its own); use fs: ext4 or xfs"
+		lacks["FileFaulter"], lacks["EventHolder"] = cmp.Or(lacks["FileFaulter"], reason), cmp.Or(lacks["EventHolder"], reason)
+	}
 	return lacks
 }
 

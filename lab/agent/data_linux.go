@@ -21,6 +21,7 @@ const wipedFile = "etcdlab-wiped"
 
 // lookWiped looks at a disk that was mounted.
 func (a *Agent) lookWiped() {
+	a.lookDamaged()
 	_, err := os.Lstat(filepath.Join(a.cfg.DataDir, wipedFile))
 	a.setWiped(err == nil)
 }

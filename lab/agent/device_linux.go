@@ -66,6 +66,9 @@ func (d *deviceDisk) lacks() error {
 func (d *deviceDisk) hold(context.Context, time.Duration) (lab.Held, error) {
 	return lab.Held{}, d.lacks()
 }
+func (d *deviceDisk) holdAt(context.Context, disk.Fault, time.Duration) (lab.Held, error) {
+	return lab.Held{}, d.lacks()
+}
 func (d *deviceDisk) release(context.Context) error { return d.lacks() }
 func (d *deviceDisk) cut(context.Context) (disk.CutRecord, error) {
 	return disk.CutRecord{}, d.lacks()

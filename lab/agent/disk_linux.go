@@ -28,6 +28,8 @@ func DiskDir(stateDir string) string { return filepath.Join(stateDir, "disk") }
 type machineDisk interface {
 	powerOn(ctx context.Context) (mount time.Duration, err error)
 	hold(ctx context.Context, longest time.Duration) (lab.Held, error)
+	// holdAt begins a hold at an operation of the disk.
+	holdAt(ctx context.Context, at disk.Fault, longest time.Duration) (lab.Held, error)
 	release(ctx context.Context) error
 	cut(ctx context.Context) (disk.CutRecord, error)
 	restore(ctx context.Context, policy disk.Policy, seed uint64) (lab.Restored, error)
@@ -64,6 +66,7 @@ func openDisk(c *Config) (machineDisk, error) {
 // data runs in a process of its own.
 type faultDisk struct {
 	engine  *disk.Engine
+	placer  *Placer
 	device  *fuse.Device // nil while detached
 	mounted bool
 	met     atomic.Bool // failures, since it was mounted, by faults that are not armed any more
@@ -85,6 +88,7 @@ func openFaultDisk(c *Config) (*faultDisk, error) {
 		engine: e, kind: c.Disk.FS, data: c.DataDir,
 		front: filepath.Join(c.dir, FrontDir), mount: filepath.Join(c.dir, DataMount),
 	}
+	d.placer = &Placer{Engine: e, Extents: func(_ context.Context, file string) ([]disk.Extent, error) { return extentsOf(d.data, file) }}
 	if os.Getpid() == 1 {
 		d.keeper = func() *exec.Cmd { return keeper(c) }
 	}
@@ -137,6 +141,7 @@ func (u *unmountable) Unwrap() error { return u.error }
 // powerOff unmounts and detaches; with the power cut the file system's late
 // writes are swallowed.
 func (d *faultDisk) powerOff(ctx context.Context) error {
+	d.placer.Stop(ctx)
 	if d.mounted {
 		if err := fs.Unmount(ctx, d.mount); err != nil {
 			return err
@@ -188,8 +193,33 @@ func (d *faultDisk) cut(context.Context) (disk.CutRecord, error) { return d.engi
 
 func (d *faultDisk) cutLog(w io.Writer) error { return d.engine.WriteCutLog(w) }
 
-func (d *faultDisk) setFaults(_ context.Context, faults []disk.Fault) error {
+func (d *faultDisk) holdAt(ctx context.Context, at disk.Fault, longest time.Duration) (lab.Held, error) {
+	if err := d.placer.Moment(ctx, at.File); err != nil {
+		return lab.Held{}, err
+	}
+	defer d.placer.Moment(ctx, "")
+	return HoldAt(ctx, d.engine, at, longest)
+}
+
+// HoldAt has an engine begin a hold at an operation.
+func HoldAt(ctx context.Context, e *disk.Engine, at disk.Fault, longest time.Duration) (lab.Held, error) {
+	fired, flushes, uncovered, err := e.HoldAt(ctx, at, longest)
+	if errors.Is(err, disk.ErrNoPower) {
+		return lab.Held{}, Conflict("hold: %v", err)
+	}
+	return lab.Held{Fired: fired, Flushes: flushes, Uncovered: uncovered}, err
+}
+
+// setFaults arms what it can place. What frees operations that are stuck comes
+// first: to place files may wait for one.
+func (d *faultDisk) setFaults(ctx context.Context, faults []disk.Fault) error {
 	d.met.Store(d.metFailures())
+	if err := d.engine.SetFaults(nil); err != nil {
+		return err
+	}
+	if err := d.placer.Faults(ctx, faults); err != nil {
+		return fmt.Errorf("find where the files of the faults lie: %w", err)
+	}
 	if err := d.engine.SetFaults(faults); err != nil {
 		return invalid(err)
 	}
@@ -197,9 +227,14 @@ func (d *faultDisk) setFaults(_ context.Context, faults []disk.Fault) error {
 }
 
 // metFailures says whether the file system has met failures of its disk, after
-// which it may be read-only until it is mounted again.
+// which it may be read-only, or not be what the disk holds, until it is mounted
+// again.
 func (d *faultDisk) metFailures() bool {
-	return d.met.Load() || slices.ContainsFunc(d.engine.Faults(), func(f disk.FaultState) bool { return f.Hit > 0 })
+	return d.met.Load() || slices.ContainsFunc(d.engine.Faults(), failed)
+}
+
+func failed(f disk.FaultState) bool {
+	return f.Hit > 0 && f.Action != disk.ActDelay && f.Action != disk.ActHang
 }
 
 func (d *faultDisk) setProfile(_ context.Context, profile string) error {
@@ -217,6 +252,7 @@ func (d *faultDisk) broken() string            { return d.engine.Broken() }
 
 func (d *faultDisk) close(ctx context.Context, discard bool) error {
 	d.engine.Release()
+	_ = d.engine.SetFaults(nil) // what is stuck would keep it from unmounting
 	if discard {
 		d.engine.Cut()
 	}

@@ -92,6 +92,10 @@ func (d *dmDisk) hold(ctx context.Context, longest time.Duration) (lab.Held, err
 	return lab.Held{Untold: true}, d.device.Hold(ctx, longest)
 }
 
+func (d *dmDisk) holdAt(context.Context, disk.Fault, time.Duration) (lab.Held, error) {
+	return lab.Held{}, &lab.UnsupportedError{Member: d.member, Capability: "EventHolder", Reason: LacksOf("dm", "")["EventHolder"]}
+}
+
 func (d *dmDisk) release(context.Context) error { return d.device.Release() }
 
 func (d *dmDisk) cut(context.Context) (disk.CutRecord, error) {

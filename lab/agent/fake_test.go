@@ -137,4 +137,25 @@ func (f *fake) Upload(_ context.Context, key, name string, r io.Reader) (string,
 	return "/there/" + name, err
 }
 
+func (f *fake) Extents(_ context.Context, file string) ([]disk.Extent, error) {
+	return []disk.Extent{{File: 1, Disk: 2, Length: 3}}, nil
+}
+func (f *fake) HoldAt(_ context.Context, at lab.Moment, max time.Duration) (lab.Held, error) {
+	f.did("hold at %+v within %v", at, max)
+	return lab.Held{Fired: true}, nil
+}
+func (f *fake) Fill(_ context.Context, leave int64) (lab.Space, error) {
+	f.did("fill %d", leave)
+	return lab.Space{Free: leave}, nil
+}
+func (f *fake) Unfill(context.Context) (lab.Space, error) { f.did("unfill"); return lab.Space{}, nil }
+func (f *fake) Space(context.Context) (lab.Space, error)  { return lab.Space{Size: 9}, nil }
+func (f *fake) Damage(_ context.Context, d lab.Damage) (lab.Damaged, error) {
+	f.did("damage %+v", d)
+	return lab.Damaged{Path: "member/snap/db", Kind: d.Kind, Bit: 3}, nil
+}
+func (f *fake) Repair(context.Context) ([]lab.Repaired, error) {
+	return []lab.Repaired{{Restored: true}}, nil
+}
+
 var _ Host = (*fake)(nil)

@@ -61,7 +61,7 @@ func inContainer(t *testing.T, disk string, change func(*Config)) (*Client, *exe
 			t.Logf("%s", &out)
 		}
 	})
-	client := NewClient("m1", At{Dir: dir}, LacksOf(disk))
+	client := NewClient("m1", At{Dir: dir}, LacksOf(disk, "ext4"))
 	t.Cleanup(client.Close)
 	return client, cmd, &out
 }

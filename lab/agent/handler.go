@@ -89,6 +89,7 @@ func newServer(life context.Context, h Host, log *slog.Logger, stop func()) *ser
 		return h.DiskStats(ctx)
 	}))
 	s.serveProcess(mux)
+	s.serveFiles(mux)
 	mux.Handle("GET /v1/net/rules", look(s, h.NetRules))
 	mux.Handle("PUT /v1/net/rules", change(s, func(ctx context.Context, r netRulesRequest) ([]lab.NetRuleState, error) {
 		if err := h.SetNetRules(ctx, r.Owner, r.Rules, r.Seed); err != nil {

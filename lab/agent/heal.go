@@ -47,6 +47,9 @@ func Heal(ctx context.Context, h Host, d spec.Disk, failpoints string) (sick boo
 			return false, err
 		}
 	}
+	if err := healFiles(ctx, h, st, d.Kind); err != nil {
+		return false, err
+	}
 	if err := healClock(ctx, h); err != nil && st.State != lab.StateOff {
 		return false, err
 	}
@@ -123,7 +126,9 @@ func healDisk(ctx context.Context, h Host, profile string) (sick bool, err error
 		return false, err
 	}
 	// An etcd that goes on in spite of failures that are over needs no new mount.
-	sick = was.Broken != "" || was.MetFailures && was.State == lab.StateStopped || slices.ContainsFunc(faults, func(f disk.FaultState) bool { return f.Hit > 0 })
+	sick = was.Broken != "" || was.MetFailures && was.State == lab.StateStopped || slices.ContainsFunc(faults, func(f disk.FaultState) bool {
+		return f.Hit > 0 && f.Action != disk.ActDelay && f.Action != disk.ActHang
+	})
 	if err := h.SetDiskFaults(ctx, nil); err != nil {
 		return sick, err
 	}
@@ -140,4 +145,26 @@ func healDisk(ctx context.Context, h Host, profile string) (sick bool, err error
 	}
 	_, err = h.Restore(ctx, disk.Drop, 0)
 	return false, err
+}
+
+// healFiles gives back what filled the file system, and undoes damage of files. A
+// file that etcd has changed since stays as it is: that is for whoever damaged it
+// to know, and has a fault's record.
+func healFiles(ctx context.Context, h Host, st Status, kind string) error {
+	if st.State == lab.StateOff {
+		return nil
+	}
+	if st.Damaged {
+		if err := h.Kill(ctx); err != nil {
+			return err
+		}
+		if _, err := h.Repair(ctx); err != nil {
+			return err
+		}
+	}
+	if kind == "plain" {
+		return nil
+	}
+	_, err := h.Unfill(ctx)
+	return err
 }

@@ -22,6 +22,7 @@ type Host interface {
 	lab.LogTrimmer
 	lab.Execer
 	processHost
+	filesHost
 	Status(ctx context.Context) (Status, error)
 	// Shutdown ends etcd and takes everything off that the host holds; with
 	// discard nobody needs the data.

@@ -82,7 +82,7 @@ func (m *member) find(f *found, dir string) {
 	if m.Client != nil {
 		m.Client.Close()
 	}
-	lacks := agent.LacksOf(m.spec.Disk.Kind)
+	lacks := agent.LacksOf(m.spec.Disk.Kind, m.spec.Disk.FS)
 	if !m.addr.inside {
 		lacks["NetShaper"] = "its disk is plain, and its container may not change its links; use disk: {kind: fault}"
 	}

@@ -40,7 +40,7 @@ func (p *Provider) converge(ctx context.Context, m *lab.Manifest, s *spec.Lab, i
 // heal brings one member back.
 func (b *build) heal(ctx context.Context, i int) error {
 	mm := b.m.Members[i]
-	c := dial(mm, b.m.Spec.Disk.Kind)
+	c := dial(mm, b.m.Spec.Disk)
 	defer c.Close()
 	ask, cancel := context.WithTimeout(ctx, agent.InfoTimeout)
 	st, err := c.Status(ask)

@@ -5,6 +5,7 @@ import (
 
 	"github.com/etcdlab/etcdlab/lab"
 	"github.com/etcdlab/etcdlab/lab/agent"
+	"github.com/etcdlab/etcdlab/lab/spec"
 )
 
 // member is a member of a lab of processes; its agent has the capabilities, but
@@ -16,8 +17,8 @@ type member struct {
 }
 
 // dial makes the client of a member's agent.
-func dial(mm lab.ManifestMember, diskKind string) *agent.Client {
-	return agent.NewClient(mm.Name, agent.At{Dir: mm.Dir}, agent.LacksOf(diskKind))
+func dial(mm lab.ManifestMember, disk spec.Disk) *agent.Client {
+	return agent.NewClient(mm.Name, agent.At{Dir: mm.Dir}, agent.LacksOf(disk.Kind, disk.FS))
 }
 
 // Info is what the manifest and the agent know. An agent that does not answer

@@ -64,7 +64,7 @@ func (p *Provider) Open(_ context.Context, name string) (*lab.Lab, error) {
 func opened(m *lab.Manifest) *lab.Lab {
 	l := m.Lab()
 	for _, mm := range m.Members {
-		l.Members = append(l.Members, &member{Client: dial(mm, m.Spec.Disk.Kind), lab: m, made: mm})
+		l.Members = append(l.Members, &member{Client: dial(mm, m.Spec.Disk), lab: m, made: mm})
 	}
 	return l
 }

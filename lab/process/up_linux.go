@@ -137,7 +137,7 @@ func (b *build) makeMember(ctx context.Context, i int) error {
 	if err := b.startAgent(ctx, i); err != nil {
 		return err
 	}
-	c := dial(mm, b.m.Spec.Disk.Kind)
+	c := dial(mm, b.m.Spec.Disk)
 	defer c.Close()
 	return agent.StartEtcd(ctx, mm.Name, c)
 }

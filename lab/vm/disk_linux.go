@@ -14,7 +14,7 @@ import (
 // the member's file system; a plain disk cannot.
 func dmOr[C, A any](h *host, none A, capability string, do func(C) (A, error)) (A, error) {
 	if h.c.Disk.Kind != "dm" {
-		return none, &lab.UnsupportedError{Member: h.c.Member, Capability: capability, Reason: agent.LacksOf(h.c.Disk.Kind)[capability]}
+		return none, &lab.UnsupportedError{Member: h.c.Member, Capability: capability, Reason: agent.LacksOf(h.c.Disk.Kind, h.c.Disk.FS)[capability]}
 	}
 	guest, err := h.inside("reach the disk")
 	if err != nil {
@@ -32,6 +32,12 @@ func (h *host) SetDiskFaults(ctx context.Context, faults []disk.Fault) error {
 		_, err := dmOr(h, struct{}{}, "DiskFaulter", func(g lab.DiskFaulter) (struct{}, error) {
 			return struct{}{}, g.SetDiskFaults(ctx, faults)
 		})
+		return err
+	}
+	if err := h.engine.SetFaults(nil); err != nil {
+		return err
+	}
+	if err := h.placer.Faults(ctx, faults); err != nil {
 		return err
 	}
 	if err := h.engine.SetFaults(faults); err != nil {

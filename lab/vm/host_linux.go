@@ -30,6 +30,7 @@ type host struct {
 	log     *slog.Logger
 	engine  *disk.Engine // nil where the disk is not the engine's
 	device  *nbd.Device
+	placer  *agent.Placer
 	console *console
 	port    *port
 	gate    *gate
@@ -81,6 +82,7 @@ func prepareHost(ctx context.Context, c *config, log *slog.Logger) (h *host, err
 		if err != nil {
 			return h, err
 		}
+		h.placer = h.newPlacer()
 		if h.device, err = nbd.Attach(ctx, h.engine, c.dir); err != nil {
 			return h, err
 		}
@@ -203,6 +205,9 @@ func (h *host) Shutdown(ctx context.Context, discard bool) error {
 // close takes everything off, the machine first.
 func (h *host) close(ctx context.Context) error {
 	h.end()
+	if h.placer != nil {
+		h.placer.Stop(ctx)
+	}
 	var errs []error
 	if h.engine != nil {
 		h.engine.Release()

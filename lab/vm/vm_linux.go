@@ -104,7 +104,7 @@ func opened(m *lab.Manifest) *lab.Lab {
 
 // client speaks to the agent beside a member's machine.
 func client(m *lab.Manifest, mm lab.ManifestMember) agent.MachineClient {
-	lacks := agent.LacksOf(m.Spec.Disk.Kind)
+	lacks := agent.LacksOf(m.Spec.Disk.Kind, m.Spec.Disk.FS)
 	delete(lacks, "Clocker") // a machine has its own
 	return agent.MachineClient{Client: agent.NewClient(mm.Name, agent.At{Dir: mm.Dir}, lacks)}
 }
