@@ -88,6 +88,9 @@ type armed struct {
 // maxDelay is more than any front waits.
 const maxDelay = time.Minute
 
+// CheckFault says what is wrong with a fault on any disk.
+func CheckFault(f Fault) error { return checkFault(f, 1<<62) }
+
 // checkFault fails on a fault that could never match or is out of range.
 func checkFault(f Fault, size int64) error {
 	wrong := func(format string, args ...any) error {

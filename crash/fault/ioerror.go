@@ -23,22 +23,12 @@ type IOError struct {
 	Policy disk.Policy
 }
 
-var diskKinds = []Kind{
-	{
-		Name: NameIOError, Group: GroupDisk,
-		Doc: "operations of the targets' disks fail with EIO",
-		Params: []Param{
-			{Name: "io", Doc: "read, write or flush, with conditions, such as write,nth=3,count=1", Type: text(func(s string) error { _, err := ParseDiskFault(s); return err }), Default: "flush,count=1"},
-			{Name: "keep", Doc: "what the disk's cache keeps at the reboot that heals", Type: word(string(disk.Keep), string(disk.Drop)), Default: string(disk.Keep)},
-		},
-		New: func(a Args) (Fault, error) {
-			f, err := ParseDiskFault(a.Text("io"))
-			return &IOError{Disk: f, Policy: disk.Policy(a.Text("keep"))}, err
-		},
-	},
-}
-
-func (*IOError) Needs(m lab.Member) error {
+func (f *IOError) Needs(m lab.Member) error {
+	if f.Disk.File != "" {
+		if err := needs[lab.FileFaulter](m); err != nil {
+			return err
+		}
+	}
 	return all(m, needs[lab.DiskFaulter], needs[lab.PowerCutter], needs[lab.Runner])
 }
 
@@ -64,7 +54,7 @@ func (f *IOError) Apply(ctx context.Context, s *Scene, targets []lab.Member) (Ef
 		if err := d.SetDiskFaults(ctx, []disk.Fault{armed}); err != nil {
 			return err
 		}
-		s.event(history.EventFault, m.Name(), fmt.Sprintf("armed: %s fails with EIO", armed.Op))
+		s.event(history.EventFault, m.Name(), fmt.Sprintf("armed: %s fails with EIO", what(armed)))
 		hit, err := until(ctx, s.slow(hitFor), func(ctx context.Context) (bool, error) {
 			states, err := d.DiskFaults(ctx)
 			return len(states) > 0 && states[0].Hit > 0, err
@@ -75,16 +65,16 @@ func (f *IOError) Apply(ctx context.Context, s *Scene, targets []lab.Member) (Ef
 		if !hit {
 			mu.Lock()
 			defer mu.Unlock()
-			effect.Observed, effect.Message = false, fmt.Sprintf("no %s of %s failed within %v", armed.Op, m.Name(), s.slow(hitFor))
+			effect.Observed, effect.Message = false, fmt.Sprintf("no %s of %s failed within %v", what(armed), m.Name(), s.slow(hitFor))
 			return nil
 		}
 		how, ended, err := exited(ctx, m, s.slow(endFor))
 		if err != nil {
 			return err
 		}
-		message := fmt.Sprintf("a %s failed with EIO; etcd went on", armed.Op)
+		message := fmt.Sprintf("a %s failed with EIO; etcd went on", what(armed))
 		if ended {
-			message = fmt.Sprintf("a %s failed with EIO; etcd ended: %s", armed.Op, how)
+			message = fmt.Sprintf("a %s failed with EIO; etcd ended: %s", what(armed), how)
 			s.event(history.EventExited, m.Name(), how)
 		}
 		s.event(history.EventFault, m.Name(), message)
@@ -93,34 +83,50 @@ func (f *IOError) Apply(ctx context.Context, s *Scene, targets []lab.Member) (Ef
 	return effect, err
 }
 
+// what is the operation that a fault is about, in words.
+func what(f disk.Fault) string {
+	if f.File == "" {
+		return string(f.Op)
+	}
+	return string(f.Op) + " of the file " + f.File
+}
+
 // Heal disarms, and gives the member a machine's reboot: a file system that saw
 // an error may be read-only until it is mounted again. What the device's cache
 // holds is kept, unless Policy says otherwise: the disk never lost power.
 func (f *IOError) Heal(ctx context.Context, s *Scene, targets []lab.Member) error {
-	return each(targets, func(m lab.Member) error {
-		d, err := lab.Can[lab.DiskFaulter](m)
-		if err != nil {
-			return err
-		}
-		if err := d.SetDiskFaults(ctx, nil); err != nil {
-			return err
-		}
-		s.event(history.EventHealed, m.Name(), "disk faults disarmed")
-		if err := kill(ctx, s, m); err != nil {
-			return err
-		}
-		c, err := lab.Can[lab.PowerCutter](m)
-		if err != nil {
-			return err
-		}
-		if _, err := c.Cut(ctx); err != nil {
-			return err
-		}
-		r, err := c.Restore(ctx, cmp.Or(f.Policy, disk.Keep), 0)
-		if err != nil {
-			return err
-		}
-		s.Record(history.Event{Time: clock.Now(), Kind: history.EventMounted, Round: s.Round, Member: m.Name(), Duration: int64(r.Mount)})
-		return s.start(ctx, m)
-	})
+	return each(targets, func(m lab.Member) error { return s.reboot(ctx, m, cmp.Or(f.Policy, disk.Keep)) })
+}
+
+// reboot heals a member's disk, has it keep what the policy says, mounts it again
+// and starts etcd.
+func (s *Scene) reboot(ctx context.Context, m lab.Member, policy disk.Policy) error {
+	d, err := lab.Can[lab.DiskFaulter](m)
+	if err != nil {
+		return err
+	}
+	if err := d.SetDiskFaults(ctx, nil); err != nil {
+		return err
+	}
+	s.event(history.EventHealed, m.Name(), "disk faults disarmed")
+	if err := kill(ctx, s, m); err != nil {
+		return err
+	}
+	c, err := lab.Can[lab.PowerCutter](m)
+	if err != nil {
+		return err
+	}
+	if _, err := c.Cut(ctx); err != nil {
+		return err
+	}
+	r, err := c.Restore(ctx, policy, 0)
+	if lost, dead := asUnmountable(err); dead {
+		s.event(history.EventNotServing, m.Name(), lost.Error())
+		return nil // for the judge to weigh
+	}
+	if err != nil {
+		return err
+	}
+	s.Record(history.Event{Time: clock.Now(), Kind: history.EventMounted, Round: s.Round, Member: m.Name(), Duration: int64(r.Mount)})
+	return s.start(ctx, m)
 }

@@ -85,7 +85,7 @@ func (p *PowerLoss) restore(ctx context.Context, s *Scene, m lab.Member) error {
 	e := history.Event{Time: record.time, Kind: history.EventCut, Round: s.Round, Member: m.Name(), Cut: &history.Cut{
 		Policy: string(policy), Seed: cutSeed, Position: record.Position,
 		Flushes: record.Flushes, Writes: record.Writes, Held: record.Held,
-		Uncovered: r.Choice.Uncovered, Dropped: r.Choice.Dropped, Torn: r.Choice.Torn, Kept: r.Choice.Kept,
+		Uncovered: r.Choice.Uncovered, Dropped: r.Choice.Dropped, Torn: r.Choice.Torn, Kept: r.Choice.Kept, Lied: record.Lied,
 	}}
 	if profile == nil {
 		if st, err := stats.DiskStats(ctx); err == nil {

@@ -10,6 +10,11 @@ const (
 	EventRoundEnd   EventKind = "round-end" // Round is set, with figures
 	EventFault      EventKind = "fault"     // a fault was applied; Message says which
 	EventHealed     EventKind = "healed"
+	// EventDamaged: a disk did not do what it acknowledged, or a file was changed
+	// behind etcd's back; Damage is set. EventRepaired: the member has from now on
+	// nothing of it any more.
+	EventDamaged    EventKind = "damaged"
+	EventRepaired   EventKind = "repaired"
 	EventHeld       EventKind = "held"   // the disk began to hold flushes back
 	EventFrozen     EventKind = "frozen" // etcd was seen frozen (or Message says why not)
 	EventLinkDown   EventKind = "link-down"
@@ -37,6 +42,7 @@ type Event struct {
 	Message  string    `json:"message,omitempty"`
 	Duration int64     `json:"ns,omitempty"` // how long the step took
 	Cut      *Cut      `json:"cut,omitempty"`
+	Damage   *Damage   `json:"damage,omitempty"`
 	Figures  *Figures  `json:"figures,omitempty"`
 	ID       uint64    `json:"id,omitempty"`       // etcd's member ID
 	Revision int64     `json:"revision,omitempty"` // of the store
@@ -55,6 +61,17 @@ type Cut struct {
 	Dropped   int    `json:"dropped"`   // of those, lost whole
 	Torn      int    `json:"torn"`      // of those, partly kept
 	Kept      int    `json:"kept"`
+	Lied      uint64 `json:"lied,omitempty"` // operations since power-on that the disk did not do as it acknowledged them
+}
+
+// Damage is how a member's disk was dishonest.
+type Damage struct {
+	// Kind is an action of a disk fault that lies (disk.Actions), or what was done
+	// to a file at rest (lab.DamageFlip, lab.DamageTruncate).
+	Kind   string `json:"kind"`
+	AtRest bool   `json:"atRest,omitempty"`
+	Count  uint64 `json:"count"`          // operations, or bits and ends of files
+	What   string `json:"what,omitempty"` // the last one, in words
 }
 
 // Injection is one fault of a round: what was done to whom, and what came of it.
