@@ -34,9 +34,17 @@ const (
 // releases it, and before it is killed.
 type PowerLoss struct {
 	Policy Policy // of each disk; "" is Mixed
+	// Moment, if it has one, is when it begins, on the target that it comes to
+	// first, if it does Within; Point, of lab.AtExit, is where etcd is to panic.
+	Moment lab.Moment
+	Point  string
+	Within time.Duration
+	Again  int // losses while the targets recover
 
-	mu   sync.Mutex
-	cuts map[string]cutAt
+	orElse bool // begins at once where the moment does not come
+	none   bool // it did not come
+	mu     sync.Mutex
+	cuts   map[string]cutAt
 }
 
 type cutAt struct {
@@ -47,11 +55,8 @@ type cutAt struct {
 var powerKinds = []Kind{
 	{
 		Name: NamePowerLoss, Group: GroupPower,
-		Doc: "the targets lose power at one instant: silent at once, and their disks keep nothing that no flush covered but what the policy says",
-		Params: []Param{
-			{Name: "cut", Doc: "what the disks keep of un-flushed writes", Type: word(Policies()...), Default: string(Mixed)},
-		},
-		New: func(a Args) (Fault, error) { return &PowerLoss{Policy: Policy(a.Text("cut"))}, nil },
+		Doc:    "the targets lose power at one instant: silent at once, and their disks keep nothing that no flush covered but what the policy says",
+		Params: powerParams(), New: newPowerLoss,
 	},
 	{
 		Name: NameHostCrash, Group: GroupPower,
@@ -71,15 +76,30 @@ const (
 	NameIOError   = "io-error"
 )
 
-func (*PowerLoss) Needs(m lab.Member) error {
+func (p *PowerLoss) Needs(m lab.Member) error {
+	if p.Moment.At != "" {
+		if err := needs[lab.EventHolder](m); err != nil {
+			return err
+		}
+	}
 	return all(m, needs[lab.PowerCutter], needs[lab.Pauser], needs[lab.Linker], needs[lab.Runner])
 }
 
 func (p *PowerLoss) Apply(ctx context.Context, s *Scene, targets []lab.Member) (Effect, error) {
 	p.cuts = map[string]cutAt{}
+	came, err := p.holdAll(ctx, s, targets)
+	if err == nil && !came {
+		if p.none = !p.orElse; p.none {
+			return p.missed(s), nil
+		}
+		err = each(targets, func(m lab.Member) error { return p.hold(ctx, s, m) })
+	}
+	if err != nil {
+		return Effect{}, err
+	}
 	// Each step is finished on all targets before the next begins on any.
 	for _, step := range []func(context.Context, *Scene, lab.Member) error{
-		p.hold, p.freeze, p.linkDown, p.cut, p.seeFrozen, p.kill,
+		p.freeze, p.linkDown, p.cut, p.seeFrozen, p.kill,
 	} {
 		if err := each(targets, func(m lab.Member) error { return step(ctx, s, m) }); err != nil {
 			return Effect{}, err
@@ -89,7 +109,11 @@ func (p *PowerLoss) Apply(ctx context.Context, s *Scene, targets []lab.Member) (
 	for _, c := range p.cuts {
 		uncovered += c.Uncovered
 	}
-	return Effect{Observed: true, Message: fmt.Sprintf("%d disks cut with %d un-flushed writes", len(p.cuts), uncovered)}, nil
+	message := fmt.Sprintf("%d disks cut with %d un-flushed writes", len(p.cuts), uncovered)
+	if p.Moment.At != "" && came {
+		message += ", at " + p.moment()
+	}
+	return Effect{Observed: true, Message: message}, nil
 }
 
 func (p *PowerLoss) hold(ctx context.Context, s *Scene, m lab.Member) error {
@@ -124,6 +148,9 @@ func (p *PowerLoss) freeze(ctx context.Context, s *Scene, m lab.Member) error {
 // freeze asks for the freeze and notes what was seen. That a task is blocked in
 // I/O on the held disk is no error yet; see seeFrozen.
 func freeze(ctx context.Context, s *Scene, m lab.Member, deadline time.Duration) (lab.Frozen, error) {
+	if ended, err := gone(ctx, m); ended || err != nil {
+		return lab.Frozen{Observed: true}, err
+	}
 	c, err := lab.Can[lab.Pauser](m)
 	if err != nil {
 		return lab.Frozen{}, err

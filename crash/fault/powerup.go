@@ -14,6 +14,9 @@ import (
 // recovers at mount, the link comes up, etcd starts. A member whose file system
 // does not mount stays down; that is the judge's to weigh, not an error here.
 func (p *PowerLoss) Heal(ctx context.Context, s *Scene, targets []lab.Member) error {
+	if p.none {
+		return each(targets, func(m lab.Member) error { return s.start(ctx, m) })
+	}
 	var mu sync.Mutex
 	var whole []lab.Member
 	err := each(targets, func(m lab.Member) error {
@@ -39,6 +42,9 @@ func (p *PowerLoss) Heal(ctx context.Context, s *Scene, targets []lab.Member) er
 	}
 	if other {
 		return err
+	}
+	if len(lost) == 0 {
+		return p.again(ctx, s, targets)
 	}
 	return nil
 }
