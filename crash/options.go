@@ -51,8 +51,8 @@ type Options struct {
 	Command string // reproduces the run
 	// Binaries gives other releases of etcd for a member, for faults that change
 	// them; nil is none.
-	Binaries func(ctx context.Context, member, version string) (lab.Binaries, error)
-	Tool     string // etcdlab's version
+	Binaries func(ctx context.Context, member, version string) (lab.Binaries, error) `json:"-"`
+	Tool     string                                                                  // etcdlab's version
 	// Progress is told what is going on, a line each.
 	Progress func(format string, args ...any) `json:"-"`
 }

@@ -111,6 +111,12 @@ func play(ctx context.Context, ser *series.Series, o *output) error {
 	if err := ser.Plan.Options.CheckProvider(p.Name()); err != nil {
 		return err
 	}
+	// Since it was begun another lab may have been given its name.
+	if l, err := p.Open(ctx, s.Name); err == nil && l.Spec != nil {
+		if d := lab.Difference(l.Spec, nil, s, nil); d != "" {
+			return fmt.Errorf("series %s: %w", ser.Dir, &lab.SpecChangedError{Lab: s.Name, Diff: d})
+		}
+	}
 	err = ser.Play(ctx, partsOf(p, s, o))
 	if ser.Plan.KeepLab {
 		o.progress("lab %s is left up; `etcdlab down %s` removes it", s.Name, s.Name)

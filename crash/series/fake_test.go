@@ -24,6 +24,7 @@ type fake struct {
 	// broken are legs that leave a member that does not serve.
 	broken map[uint64]bool
 	runErr error // of every run
+	upErr  error // of making the lab ready, once
 	bytes  int   // of a leg's evidence
 	hold   chan struct{}
 
@@ -41,6 +42,10 @@ func (f *fake) parts() Parts {
 	return Parts{
 		Progress: f.t.Logf,
 		Up: func(context.Context) (bool, error) {
+			if err := f.upErr; err != nil {
+				f.upErr = nil
+				return false, err
+			}
 			made := !f.up
 			f.up = true
 			f.ups++

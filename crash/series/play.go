@@ -10,6 +10,7 @@ import (
 
 	"github.com/etcdlab/etcdlab/crash"
 	"github.com/etcdlab/etcdlab/crash/history"
+	"github.com/etcdlab/etcdlab/lab"
 )
 
 // vain is how many legs in a row may fail to be played, for want of something
@@ -158,7 +159,7 @@ func (p *player) fit(ctx context.Context) error {
 		}
 	}
 	made, err := p.Up(ctx)
-	if err != nil && ctx.Err() == nil {
+	if err != nil && ctx.Err() == nil && !hopeless(err) {
 		p.Progress("%v; making the lab anew", err)
 		if err := p.Down(ctx); err != nil {
 			return err
@@ -170,6 +171,12 @@ func (p *player) fit(ctx context.Context) error {
 	}
 	p.unsure = false
 	return p.note(&Entry{Kind: KindLab, Made: made})
+}
+
+// hopeless says that a lab cannot be had by making it anew, or that the one there
+// is not the series'.
+func hopeless(err error) bool {
+	return errors.As(err, new(*lab.SpecChangedError)) || errors.As(err, new(*lab.UsageError)) || errors.As(err, new(*lab.EnvironmentError))
 }
 
 // room looks for space for a leg, and makes some at the cost of clean evidence.

@@ -98,6 +98,19 @@ func TestBroken(t *testing.T) {
 	}
 }
 
+// A lab that cannot be brought back is made anew; another's is left alone.
+func TestNotReady(t *testing.T) {
+	for _, c := range []struct {
+		err   error
+		downs int
+	}{{errors.New("m1 does not serve"), 1}, {&lab.SpecChangedError{Lab: "x", Diff: "- members: 3"}, 0}} {
+		s, f := create(t, plan(t, 1)), &fake{t: t, upErr: c.err}
+		if err := s.Play(t.Context(), f.parts()); err != nil || f.downs != c.downs {
+			t.Errorf("%v: taken down %d times; %v", c.err, f.downs, err)
+		}
+	}
+}
+
 // The load waits where the judge does not keep up.
 func TestJudgeKeepsUp(t *testing.T) {
 	s, f := create(t, plan(t, 6)), &fake{t: t, hold: make(chan struct{})}
