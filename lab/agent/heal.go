@@ -16,9 +16,9 @@ import (
 
 // Heal makes a member whose agent answers what it should be: its disk powered,
 // honest as the lab says and without faults, its etcd not frozen and without
-// armed failpoints, its link up and without rules. It starts no etcd. sick says that the file
-// system has met failures, after which it may be read-only until it is mounted
-// again: by an agent that is started again.
+// armed failpoints, its link up and without rules. It starts no etcd. sick says
+// that the file system has met failures, after which it may be read-only until it
+// is mounted again: by an agent that is started again.
 func Heal(ctx context.Context, h Host, d spec.Disk, failpoints string) (sick bool, err error) {
 	if d.Kind == "fault" {
 		if sick, err = healDisk(ctx, h, d.Profile); err != nil || sick {

@@ -23,7 +23,7 @@ import (
 )
 
 // client speaks to one member only.
-func client(t *testing.T, l *lab.Lab, i int) *clientv3.Client {
+func client(t testing.TB, l *lab.Lab, i int) *clientv3.Client {
 	t.Helper()
 	config, err := l.ClientTLS()
 	if err != nil {
@@ -37,7 +37,7 @@ func client(t *testing.T, l *lab.Lab, i int) *clientv3.Client {
 	return c
 }
 
-func info(t *testing.T, m lab.Member) lab.Info {
+func info(t testing.TB, m lab.Member) lab.Info {
 	t.Helper()
 	i, err := m.Info(context.Background())
 	if err != nil {
@@ -46,7 +46,7 @@ func info(t *testing.T, m lab.Member) lab.Info {
 	return i
 }
 
-func can[C any](t *testing.T, m lab.Member) C {
+func can[C any](t testing.TB, m lab.Member) C {
 	t.Helper()
 	c, err := lab.Can[C](m)
 	if err != nil {
@@ -55,7 +55,7 @@ func can[C any](t *testing.T, m lab.Member) C {
 	return c
 }
 
-func must(t *testing.T, err error) {
+func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
