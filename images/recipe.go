@@ -121,6 +121,17 @@ func (k *kitchen) fetch(ctx context.Context, img *Image) ([]module, error) {
 		if err != nil {
 			return nil, err
 		}
+		// etcdctl 3.5 links etcdutl, which may have been of another release.
+		if utl := img.Tools["etcdutl"]; t.module == ctlModule && utl != "" && version != utl {
+			links, err := required(dir, utlModule)
+			if err == nil && links != "" {
+				version = utl
+				dir, err = k.download(ctx, t.module, utl)
+			}
+			if err != nil {
+				return nil, err
+			}
+		}
 		if version != k.in.Version {
 			img.Tools[t.binary] = version
 		}
