@@ -43,6 +43,9 @@ func TestLogTellsWhoFailed(t *testing.T) {
 		"before the run":  {"power-loss", strings.ReplaceAll(eio, ":06.", ":01."), 0, 0},
 		"etcd's own":      {"power-loss", strings.ReplaceAll(eio, "input/output error", "crc mismatch"), 1, 0},
 		"beside etcd's":   {"kill", eio + "\npanic: tocommit(7) is out of range\n", 1, 1},
+		"of a failpoint":  {"failpoint", "panic: failpoint panic: x\n\npanic: runtime error: nil pointer\n", 0, 0},
+		"after it":        {"failpoint", "panic: failpoint panic: x\n{\"msg\":\"Running: \"}\npanic: runtime error: nil pointer\n", 1, 0},
+		"beside it":       {"failpoint", "panic: failpoint panic: x\nWARNING: DATA RACE\n", 1, 0},
 		"no alarm at all": {"kill", strings.ReplaceAll(eio, "fatal", "warn"), 0, 0},
 	} {
 		path := filepath.Join(t.TempDir(), "etcd.log")
