@@ -63,7 +63,7 @@ func newRoot() *cobra.Command {
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return withCode(codeUsage, err) })
 	root.AddCommand(
 		newUp(), newLs(), newInspect(), newLogs(), newExec(), newConsole(), newDown(),
-		newCrash(), newVerify(), newHistory(), newFsck(), newRun(), newHunt(), newScenarios(), newFaults(), newHeal(), newSchema(), newTraffic(),
+		newCrash(), newVerify(), newHistory(), newFsck(), newRun(), newHunt(), newScenarios(), newBugs(), newFaults(), newHeal(), newSchema(), newTraffic(),
 		newFailpoints(), newDisk(), newImages(), newDoctor(),
 	)
 	root.AddCommand(newHidden()...)

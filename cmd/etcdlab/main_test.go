@@ -19,13 +19,15 @@ func TestMain(m *testing.M) {
 }
 
 // TestScripts runs the command line's scripts: one file a subject.
-func TestScripts(t *testing.T) {
+func TestScripts(t *testing.T) { scripts(t, "testdata/script") }
+
+func scripts(t *testing.T, dir string) {
 	cache, err := os.UserCacheDir()
 	if err != nil {
 		t.Fatal(err)
 	}
 	testscript.Run(t, testscript.Params{
-		Dir: "testdata/script",
+		Dir: dir,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": exits, "strike": strike, "datadir": dataDir, "spoil": spoil, "legs": legs,
 		},

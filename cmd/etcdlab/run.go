@@ -128,11 +128,26 @@ func scenarioLab(sc crash.Scenario, flags *labFlags, name string, args map[strin
 }
 
 // run plays a run on a lab of its own; with a plan, as a series.
-func run(ctx context.Context, s *spec.Lab, opts crash.Options, plan *series.Plan, keep bool, o *output) (err error) {
+func run(ctx context.Context, s *spec.Lab, opts crash.Options, plan *series.Plan, keep bool, o *output) error {
 	p, err := provider(ctx, s, o)
 	if err != nil {
 		return err
 	}
+	if err := vacant(ctx, p, s, opts); err != nil {
+		return err
+	}
+	if plan != nil {
+		return begin(ctx, plan, s, o)
+	}
+	r, j, err := runJudged(ctx, p, s, opts, keep, o)
+	if j == nil {
+		return err
+	}
+	return tell(o, viewOf(r).judged(j), j, err)
+}
+
+// vacant says why a run cannot have a lab of its own so.
+func vacant(ctx context.Context, p lab.Provider, s *spec.Lab, opts crash.Options) error {
 	if err := opts.CheckProvider(p.Name()); err != nil {
 		return err
 	}
@@ -140,15 +155,18 @@ func run(ctx context.Context, s *spec.Lab, opts crash.Options, plan *series.Plan
 		// It would be taken down at the end, and is not ours.
 		return withCode(codeUsage, fmt.Errorf("there is a lab %s already; run makes one of its own: choose another --name, or break that one with `etcdlab crash %s`", s.Name, s.Name))
 	}
-	if plan != nil {
-		return begin(ctx, plan, s, o)
-	}
+	return nil
+}
+
+// runJudged makes a lab, crashes it, takes it down and judges the run. A verdict
+// beside an error is one that could not be stored.
+func runJudged(ctx context.Context, p lab.Provider, s *spec.Lab, opts crash.Options, keep bool, o *output) (*crash.Result, *verify.Verdict, error) {
 	if err := crash.CheckDir(opts.Dir, opts.Duration); err != nil {
-		return err
+		return nil, nil, err
 	}
 	o.progress("scenario %s, seed %d", opts.Scenario, opts.Seed)
 	if _, err := up(ctx, s, o); err != nil {
-		return err
+		return nil, nil, err
 	}
 	down := func() error {
 		if keep {
@@ -162,11 +180,8 @@ func run(ctx context.Context, s *spec.Lab, opts crash.Options, plan *series.Plan
 		if r != nil {
 			o.progress("what was recorded is in %s", r.Dir)
 		}
-		return err
+		return r, nil, err
 	}
 	j, err := judge(ctx, r.Dir, o)
-	if j == nil {
-		return err
-	}
-	return tell(o, viewOf(r).judged(j), j, err)
+	return r, j, err
 }
