@@ -58,12 +58,7 @@ const (
 // plant writes records into a bucket of a member's db; a nil value removes.
 func plant(t *testing.T, dir, member, bucket string, records map[string][]byte) {
 	t.Helper()
-	db, err := bolt.Open(filepath.Join(history.Dir(dir).Data(member), "member", "snap", "db"), 0o600, &bolt.Options{NoFreelistSync: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer db.Close()
-	if err := db.Update(func(tx *bolt.Tx) error {
+	if err := updateDB(filepath.Join(dir, dataFile(member, "snap", "db")), func(tx *bolt.Tx) error {
 		b, err := tx.CreateBucketIfNotExists([]byte(bucket))
 		if err != nil {
 			return err

@@ -1,10 +1,6 @@
 package verify
 
 import (
-	"errors"
-	"io"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -13,20 +9,17 @@ import (
 	"github.com/etcdlab/etcdlab/crash/traffic"
 )
 
-// planted is what a test changes in the recorded run of a real etcd.
+// planted is a crime in a run with leases and locks.
 type planted struct {
-	t      *testing.T
-	run    *history.Run
-	ops    []history.Op
-	events []history.Event
-	gone   map[string][2]int64 // keys, and when they were made and deleted
+	*crime
+	gone map[string][2]int64 // keys, and when they were made and deleted
 }
 
 // some finds an operation in the last third, whose leader is known.
 func (p *planted) some(what string, want func(*history.Op) bool) *history.Op {
 	p.t.Helper()
-	for i := len(p.ops) * 2 / 3; i < len(p.ops); i++ {
-		if o := &p.ops[i]; o.Outcome == history.OK && want(o) {
+	for i := len(p.Ops) * 2 / 3; i < len(p.Ops); i++ {
+		if o := &p.Ops[i]; o.Outcome == history.OK && want(o) {
 			return o
 		}
 	}
@@ -35,8 +28,8 @@ func (p *planted) some(what string, want func(*history.Op) bool) *history.Op {
 }
 
 func (p *planted) count(kind history.Kind, lease int64) (n int) {
-	for i := range p.ops {
-		if o := &p.ops[i]; o.Kind == kind && o.Call.Lease == lease {
+	for i := range p.Ops {
+		if o := &p.Ops[i]; o.Kind == kind && o.Call.Lease == lease {
 			n++
 		}
 	}
@@ -44,8 +37,8 @@ func (p *planted) count(kind history.Kind, lease int64) (n int) {
 }
 
 func (p *planted) attached(lease int64) (n int) {
-	for i := range p.ops {
-		o := &p.ops[i]
+	for i := range p.Ops {
+		o := &p.Ops[i]
 		if o.Outcome != history.OK {
 			continue
 		}
@@ -72,19 +65,10 @@ func (p *planted) waited(o *history.Op) bool {
 
 // owners gives the revisions at which the keys of locks and elections were made
 // and deleted.
-func owners(t *testing.T, dir string) map[string][2]int64 {
-	f, err := os.Open(history.Dir(dir).Path(history.FileWatches))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	r, err := history.NewWatchReader(f)
-	if err != nil {
-		t.Fatal(err)
-	}
+func (p *crime) owners() map[string][2]int64 {
+	p.t.Helper()
 	lives := make(map[string][2]int64)
-	var rec history.WatchRecord
-	for r.Next(&rec) == nil {
+	for _, rec := range p.recorded() {
 		for _, e := range rec.Events {
 			life := lives[e.KV.Key]
 			if e.Delete {
@@ -134,12 +118,12 @@ var inRealRuns = map[string]func(p *planted) want{
 		// It was granted a minute before all else, in which clients were answered.
 		begin := p.run.Start - 60*second
 		id, at := o.ID, begin
-		o.Invoke, o.Return, o.Revision, o.RaftTerm = at, at+1000, p.run.Base.Revision, p.ops[0].RaftTerm
+		o.Invoke, o.Return, o.Revision, o.RaftTerm = at, at+1000, p.run.Base.Revision, p.Ops[0].RaftTerm
 		for n := range uint64(59) {
 			at += second
-			p.ops = append(p.ops, history.Op{
+			p.Ops = append(p.Ops, history.Op{
 				ID: 1<<41 + n, Client: 1, Member: "m1", MemberID: p.run.Members[0].ID, Then: []history.Request{{Verb: history.Range, Key: p.run.Prefix + "nothing"}},
-				Invoke: at, Return: at + 1000, Outcome: history.OK, Revision: p.run.Base.Revision, RaftTerm: p.ops[0].RaftTerm, Results: []history.Result{{}},
+				Invoke: at, Return: at + 1000, Outcome: history.OK, Revision: p.run.Base.Revision, RaftTerm: p.Ops[0].RaftTerm, Results: []history.Result{{}},
 			})
 		}
 		return want{check: "leases", op: id, text: "overdue for"}
@@ -167,7 +151,7 @@ var inRealRuns = map[string]func(p *planted) want{
 	"a lock that nobody asked for": func(p *planted) want {
 		o := p.some("lock", func(o *history.Op) bool { return o.Kind == history.KindLock })
 		id, rev := o.ID, o.Call.Revision
-		p.ops = slices.DeleteFunc(p.ops, func(x history.Op) bool { return x.ID == id })
+		p.Ops = slices.DeleteFunc(p.Ops, func(x history.Op) bool { return x.ID == id })
 		return want{check: "locks", rev: rev, text: "nobody asked for"}
 	},
 	"a proclamation of something else": func(p *planted) want {
@@ -198,67 +182,11 @@ func TestPlantedLeasesAndLocks(t *testing.T) {
 	}
 	for name, plant := range inRealRuns {
 		t.Run(name, func(t *testing.T) {
-			p := readPlanted(t, dir)
+			p := &planted{crime: commit(t, dir, nil)}
+			p.gone = p.owners()
 			w := plant(p)
-			to := p.write(dir)
-			w.test(t, judge(t, to, child(t)))
+			p.writeOps()
+			w.test(t, judge(t, p.dir, child(t)))
 		})
 	}
-}
-
-func readPlanted(t *testing.T, dir string) *planted {
-	p := &planted{t: t, gone: owners(t, dir)}
-	var err error
-	if p.run, err = history.ReadRun(dir); err != nil {
-		t.Fatal(err)
-	}
-	if p.events, err = history.ReadEvents(dir); err != nil {
-		t.Fatal(err)
-	}
-	f, err := os.Open(filepath.Join(dir, history.FileOps))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	r, err := history.NewReader(f)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for {
-		var o history.Op
-		if err := r.Next(&o); errors.Is(err, io.EOF) {
-			return p
-		} else if err != nil {
-			t.Fatal(err)
-		}
-		p.ops = append(p.ops, o)
-	}
-}
-
-// write makes a copy of the run with what was planted.
-func (p *planted) write(dir string) string {
-	to := filepath.Join(p.t.TempDir(), "run")
-	if err := os.CopyFS(to, os.DirFS(dir)); err != nil {
-		p.t.Fatal(err)
-	}
-	ops := logFile(p.t, to, history.FileOps, history.NewWriter)
-	for i := range p.ops {
-		if err := ops.Append(&p.ops[i]); err != nil {
-			p.t.Fatal(err)
-		}
-	}
-	if err := ops.Close(); err != nil {
-		p.t.Fatal(err)
-	}
-	f, err := os.Create(filepath.Join(to, history.FileEvents))
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	defer f.Close()
-	for i := range p.events {
-		if err := history.AppendEvent(f, &p.events[i]); err != nil {
-			p.t.Fatal(err)
-		}
-	}
-	return to
 }

@@ -92,25 +92,29 @@ func (p *crime) writeOps() {
 	})
 }
 
-// watches changes what watchers were told.
-func (p *crime) watches(change func([]history.WatchRecord) []history.WatchRecord) {
+// recorded is what watchers were told.
+func (p *crime) recorded() (recs []history.WatchRecord) {
 	p.t.Helper()
 	f, err := os.Open(filepath.Join(p.dir, history.FileWatches))
 	p.must(err)
 	defer f.Close()
 	r, err := history.NewWatchReader(f)
 	p.must(err)
-	var recs []history.WatchRecord
 	for {
 		var rec history.WatchRecord
 		if err := r.Next(&rec); errors.Is(err, io.EOF) {
-			break
+			return recs
 		} else {
 			p.must(err)
 		}
 		recs = append(recs, rec)
 	}
-	recs = change(recs)
+}
+
+// watches changes what watchers were told.
+func (p *crime) watches(change func([]history.WatchRecord) []history.WatchRecord) {
+	p.t.Helper()
+	recs := change(p.recorded())
 	p.replace(history.FileWatches, func(f io.Writer) error {
 		w, err := history.NewWatchWriter(f)
 		for i := range recs {
@@ -170,10 +174,17 @@ func (p *crime) db(member string, change func(tx *bolt.Tx) error) {
 		}
 		name := dataFile(m.Name, "snap", "db")
 		p.bytes(name, func([]byte) {})
-		db, err := bolt.Open(filepath.Join(p.dir, name), 0o600, &bolt.Options{NoSync: true, NoFreelistSync: true, FreelistType: bolt.FreelistMapType})
-		p.must(err)
-		p.must(errors.Join(db.Update(change), db.Close()))
+		p.must(updateDB(filepath.Join(p.dir, name), change))
 	}
+}
+
+// updateDB changes a member's db in place.
+func updateDB(path string, change func(tx *bolt.Tx) error) error {
+	db, err := bolt.Open(path, 0o600, &bolt.Options{NoSync: true, NoFreelistSync: true, FreelistType: bolt.FreelistMapType})
+	if err != nil {
+		return err
+	}
+	return errors.Join(db.Update(change), db.Close())
 }
 
 // records changes the records of the key bucket that a function picks; nil

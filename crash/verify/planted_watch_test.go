@@ -180,7 +180,7 @@ var serviceViolations = map[string]func(p *crime) want{
 		return want{check: "locks"}
 	},
 	"a lock has two holders": func(p *crime) want {
-		there := &planted{gone: owners(p.t, p.dir)}
+		there := &planted{crime: p, gone: p.owners()}
 		for i := range p.Ops {
 			o := &p.Ops[i]
 			if o.Kind == history.KindLock && o.Outcome == history.OK && there.waited(o) {

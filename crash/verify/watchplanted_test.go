@@ -2,11 +2,7 @@ package verify
 
 import (
 	"cmp"
-	"errors"
-	"io"
 	"maps"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -92,41 +88,19 @@ var watchPlants = map[string]struct {
 // TestWatchPlanted plants each in what a real etcd told its watchers.
 func TestWatchPlanted(t *testing.T) {
 	dir := recordRun(t, everything(t), 4000)
-	path := filepath.Join(dir, history.FileWatches)
-	whole, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
 	exe := child(t)
 	if c := check(judge(t, dir, exe), checkWatch); c.Verdict != Pass {
 		t.Fatalf("as it was recorded: %+v", c)
 	}
 	for name, p := range watchPlants {
 		t.Run(name, func(t *testing.T) {
-			recs := readWatches(t, whole)
-			x := &tape{out: p.plant(recs, victim(t, recs))}
-			x.encode(t, dir, true)
-			c := check(judge(t, dir, exe), checkWatch)
+			x := commit(t, dir, nil)
+			x.watches(func(recs []history.WatchRecord) []history.WatchRecord { return p.plant(recs, victim(t, recs)) })
+			c := check(judge(t, x.dir, exe), checkWatch)
 			if c.Verdict != Fail || !slices.ContainsFunc(c.Evidence, func(e Evidence) bool { return strings.Contains(e.Message, p.text) }) {
 				t.Errorf("%+v", c)
 			}
 		})
-	}
-}
-
-func readWatches(t *testing.T, b []byte) (recs []history.WatchRecord) {
-	r, err := history.NewWatchReader(strings.NewReader(string(b)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for {
-		var rec history.WatchRecord
-		if err := r.Next(&rec); errors.Is(err, io.EOF) {
-			return recs
-		} else if err != nil {
-			t.Fatal(err)
-		}
-		recs = append(recs, rec)
 	}
 }
 
