@@ -109,6 +109,9 @@ func (c *cluster) final(ctx context.Context, m lab.Member, revision int64) histo
 	ctx, cancel := context.WithTimeout(ctx, c.slow(2*servesWithin))
 	defer cancel()
 	f := history.FinalMember{Name: m.Name()}
+	if info, err := m.Info(ctx); err == nil {
+		f.Version = info.Version
+	}
 	if err := c.fill(ctx, m, &f, revision); err != nil {
 		f.Error = err.Error()
 	}
@@ -128,6 +131,7 @@ func (c *cluster) fill(ctx context.Context, m lab.Member, f *history.FinalMember
 	if err != nil {
 		return fmt.Errorf("status: %w", err)
 	}
+	f.ID = s.Header.MemberId
 	f.Revision, f.RaftTerm, f.RaftIndex = s.Header.Revision, s.RaftTerm, s.RaftIndex
 	f.AppliedIndex, f.Leader = s.RaftAppliedIndex, s.Leader
 	alarms, err := client.AlarmList(ctx)

@@ -12,6 +12,7 @@ import (
 	"github.com/etcdlab/etcdlab/crash/history"
 	"github.com/etcdlab/etcdlab/internal/clock"
 	"github.com/etcdlab/etcdlab/lab"
+	"github.com/etcdlab/etcdlab/lab/etcd"
 )
 
 var rebuildKind = Kind{
@@ -126,12 +127,14 @@ func (f *Rebuild) rebuild(ctx context.Context, s *Scene, wiped []lab.Member) err
 	defer os.Remove(file)
 	how := lab.Restoring{Token: fmt.Sprintf("etcdlab-restored-%x", s.Seed)}
 	var cluster []string
+	ids := map[string]uint64{}
 	for _, m := range s.Members {
 		info, err := m.Info(ctx)
 		if err != nil {
 			return err
 		}
 		cluster = append(cluster, m.Name()+"="+info.PeerURL)
+		ids[m.Name()] = etcd.MemberID(info.PeerURL, how.Token)
 		if err := kill(ctx, s, m); err != nil {
 			return err
 		}
@@ -162,7 +165,7 @@ func (f *Rebuild) rebuild(ctx context.Context, s *Scene, wiped []lab.Member) err
 	}
 	for _, m := range s.Members {
 		s.Record(history.Event{
-			Time: begun, Kind: history.EventRebuilt, Round: s.Round, Member: m.Name(), Revision: revision,
+			Time: begun, Kind: history.EventRebuilt, Round: s.Round, Member: m.Name(), ID: ids[m.Name()], Revision: revision,
 			Message: "of a snapshot of " + source.Name(), Duration: clock.Now() - begun,
 		})
 	}

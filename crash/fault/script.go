@@ -43,7 +43,7 @@ func (f *Script) Apply(ctx context.Context, s *Scene, targets []lab.Member) (Eff
 		s.event(history.EventFault, m.Name(), "script "+f.Path)
 	}
 	said, err := f.run(ctx, s, targets, "apply")
-	return Effect{Observed: err == nil, Message: strings.TrimSpace("script " + f.Path + " ended well: " + said)}, err
+	return Effect{Observed: err == nil, Message: strings.TrimSuffix("script "+f.Path+" ended well: "+said, ": ")}, err
 }
 
 func (f *Script) Heal(ctx context.Context, s *Scene, targets []lab.Member) error {

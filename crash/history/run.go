@@ -88,6 +88,8 @@ type FinalMember struct {
 	CompactRevision int64    `json:"compactRevision"`
 	Hash            uint32   `json:"hash"`
 	Alarms          []string `json:"alarms,omitempty"`
+	ID              uint64   `json:"id,omitempty,string"` // etcd's member ID, which is another after the member was replaced
+	Version         string   `json:"version,omitempty"`   // v3.7.3
 	// Data says how members/NAME/data was taken: "frozen" (copied while etcd
 	// was frozen: what a SIGKILL would leave), "stopped", DataUnmountable, or
 	// "" when there is none, with DataError saying why.

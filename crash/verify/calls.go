@@ -40,8 +40,8 @@ func (h *ops) addCall(in *history.Op, names map[uint64]string) {
 	c.Call = *in.Call
 	c.List = slices.Clone(in.Call.List)
 	if c.ok() {
-		c.rev, c.term = in.Revision, in.RaftTerm
-		h.inTerm(c.member, in.RaftTerm)
+		c.rev, c.term = in.Revision, h.eras.term(in.RaftTerm, in.Return)
+		h.inTerm(c.member, in.RaftTerm, in.Return)
 		h.sawTerm(in)
 	}
 	h.calls = append(h.calls, c)

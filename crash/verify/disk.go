@@ -37,7 +37,7 @@ func (c *evidence) judgeDisk() Check {
 			report("the data directory is damaged: %s", m.damaged)
 		}
 		if m.damaged == "" && len(rep.Problems) == 0 {
-			for _, wrong := range rep.Agree(c.run.Etcd) {
+			for _, wrong := range rep.Agree(c.version(m)) {
 				report("%s", wrong.Message)
 			}
 			c.termsKept(m, report)

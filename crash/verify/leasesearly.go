@@ -107,8 +107,8 @@ func (l *leaseCheck) excused(life *leaseLife, at int64) bool {
 }
 
 // drift is how much faster a member's clock may go than a client's, for a TTL in
-// seconds.
-func drift(ttl int64) int64 { return ttl*second/100 + second/20 }
+// seconds: far more where the run bends clocks.
+func (s leaseSlack) drift(ttl int64) int64 { return ttl*second/100*(1+s.skew) + second/20 }
 
 // promise is the acknowledged grant or keep-alive that lets a lease live longest,
 // of those that a condition is true of, and until when it must. A grant is in
@@ -119,7 +119,7 @@ func (l *leaseCheck) promise(life *leaseLife, before, sameLeader func(*callOp) b
 		if !c.ok() || c.TTL <= 0 || !before(c) {
 			continue
 		}
-		end := c.invoke + c.TTL*second - drift(c.TTL)
+		end := c.invoke + c.TTL*second - l.slack.drift(c.TTL)
 		if c.kind == history.KindLeaseKeepAlive && !sameLeader(c) {
 			if l.quiet.touched(c.invoke-staleFor, c.ret) {
 				continue

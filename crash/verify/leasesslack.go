@@ -2,6 +2,7 @@ package verify
 
 import (
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -33,6 +34,7 @@ type leaseSlack struct {
 	election int64 // the longest election time-out
 	request  int64 // how long a member tries to have a request done
 	minTTL   int64 // seconds: what a granted TTL is raised to
+	skew     int64 // percent: how much faster the run lets clocks run
 }
 
 // newLeaseSlack reads the members' command lines. etcd raises a TTL to one and a
@@ -40,6 +42,9 @@ type leaseSlack struct {
 // adds one to every lease when a new leader takes over.
 func newLeaseSlack(run *history.Run) leaseSlack {
 	s := leaseSlack{}
+	if slices.Contains(strings.Split(run.Fault, ","), "clock-skew") {
+		s.skew = 12 // a tenth is the most; of what remains that is more
+	}
 	for i := range run.Members {
 		s.election = max(s.election, electionTimeout(run.Members[i].Args))
 	}

@@ -129,13 +129,14 @@ func (h *ops) sawTerm(in *history.Op) {
 	if in.RaftTerm == 0 {
 		return
 	}
+	term := h.eras.term(in.RaftTerm, in.Return)
 	i := len(h.terms) - 1
-	for i >= 0 && h.terms[i].term != in.RaftTerm {
+	for i >= 0 && h.terms[i].term != term {
 		i--
 	}
 	if i < 0 {
 		i = len(h.terms)
-		h.terms = append(h.terms, termSeen{term: in.RaftTerm, first: in.Return})
+		h.terms = append(h.terms, termSeen{term: term, first: in.Return})
 	}
 	s := &h.terms[i]
 	s.first = min(s.first, in.Return)

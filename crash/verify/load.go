@@ -13,7 +13,7 @@ import (
 
 // loadOps reads history.bin. A history that is damaged in the middle is an
 // error; one that ends early is truncated.
-func loadOps(path string, run *history.Run, keys *keyTable) (*ops, error) {
+func loadOps(path string, eras *eras, keys *keyTable) (*ops, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
@@ -23,8 +23,8 @@ func loadOps(path string, run *history.Run, keys *keyTable) (*ops, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := &ops{keys: keys}
-	names := memberNames(run)
+	h := &ops{keys: keys, eras: eras}
+	names := eras.names
 	var in history.Op
 	for n := 0; ; n++ {
 		if n%block == 0 {
@@ -71,14 +71,6 @@ func (h *ops) reserve(f *os.File, read int64) {
 	h.cmps = slices.Grow(h.cmps, more(len(h.cmps)))
 }
 
-func memberNames(run *history.Run) map[uint64]string {
-	names := make(map[uint64]string, len(run.Members))
-	for _, m := range run.Members {
-		names[m.ID] = m.Name
-	}
-	return names
-}
-
 func (h *ops) add(in *history.Op, names map[uint64]string) {
 	if in.Kind > history.KindTxn {
 		h.addCall(in, names)
@@ -95,7 +87,7 @@ func (h *ops) add(in *history.Op, names map[uint64]string) {
 		o.flags |= succeeded
 	}
 	if in.Outcome == history.OK {
-		h.inTerm(o.member, in.RaftTerm)
+		h.inTerm(o.member, in.RaftTerm, in.Return)
 		h.answered(&o, in)
 		h.sawTerm(in)
 	} else {

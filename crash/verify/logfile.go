@@ -39,6 +39,7 @@ var expected = []struct{ fault, text string }{
 	{"", "failpoint panic: "}, // gofail's words
 	{"io-error", "input/output error"},
 	{"io-error", "read-only file system"}, // what ext4 makes of it
+	{"fd-limit", "too many open files"},
 }
 
 // gofail's panic unlocks what it unwinds past, and others of the same process may

@@ -33,6 +33,14 @@ type member struct {
 	pendingDeletes []datadir.Write
 }
 
+// version is the release that wrote the member's data last.
+func (c *evidence) version(m *member) string {
+	if m.final != nil && m.final.Version != "" {
+		return m.final.Version
+	}
+	return c.run.Etcd
+}
+
 // serving says that the member answered a linearizable read at the end.
 func (m *member) serving() bool { return m.final != nil && m.final.Serving }
 

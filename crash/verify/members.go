@@ -211,16 +211,17 @@ func alarms(list []datadir.Alarm) string {
 }
 
 // memberLists compares the lists of members that were answered: etcd's are
-// linearizable, and no run changes its membership. If somebody else did, the
-// disks show it.
+// linearizable. What was answered before the run was through with changing the
+// membership is not compared; if somebody else changed it, the disks show that.
 func (c *evidence) memberLists(f *findings, d *doubts) (n int) {
 	if c.ops == nil || c.ops.malformed != "" {
 		return 0
 	}
 	var first *callOp
+	changed := c.membersChanged()
 	for i := range c.ops.calls {
 		o := &c.ops.calls[i]
-		if o.kind != history.KindMembers || !o.ok() {
+		if o.kind != history.KindMembers || !o.ok() || o.invoke < changed {
 			continue
 		}
 		n++

@@ -119,6 +119,7 @@ type ops struct {
 	terms     []termSeen
 	members   []string
 	users     []string
+	eras      *eras
 	termOf    []uint64 // the newest raft term that each member answered in
 	keys      *keyTable
 	byID      map[uint64]int32

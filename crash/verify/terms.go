@@ -3,7 +3,10 @@ package verify
 import "slices"
 
 // inTerm notes that a member answered in a raft term.
-func (h *ops) inTerm(member uint8, term uint64) {
+func (h *ops) inTerm(member uint8, term uint64, at int64) {
+	if !h.eras.current(h.members[member], at) {
+		return // as a member that is no more
+	}
 	for int(member) >= len(h.termOf) {
 		h.termOf = append(h.termOf, 0)
 	}

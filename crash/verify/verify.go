@@ -55,6 +55,7 @@ func Verify(ctx context.Context, dir string, o Options) (*Verdict, error) {
 	faults, observed := c.judgeFaults()
 	v.Faults = observed
 	checks = append(checks, c.judgeHash(), c.judgeMembers(), c.judgeEtcd(history.Dir(dir)), c.judgeDisk(), c.judgeRecovery(history.Dir(dir)), faults)
+	c.doubt(checks)
 	for _, check := range checks {
 		if check.Name != "" { // there was something of its kind
 			v.Checks = append(v.Checks, check)
@@ -75,6 +76,7 @@ type evidence struct {
 	opsErr    error
 	keys      *keyTable
 	cluster   *cluster
+	eras      *eras
 }
 
 func (c *evidence) load(ctx context.Context, dir history.Dir, o Options) error {
@@ -86,9 +88,11 @@ func (c *evidence) load(ctx context.Context, dir history.Dir, o Options) error {
 	c.events, c.eventsErr = history.ReadEvents(string(dir))
 	c.eventsErr = bare(c.eventsErr)
 	slices.SortStableFunc(c.events, func(a, b history.Event) int { return cmp.Compare(a.Time, b.Time) })
+	slower(c.run, c.events)
+	c.eras = erasOf(c.run, c.final, c.events)
 	var group errgroup.Group
 	group.Go(func() error {
-		c.ops, c.opsErr = loadOps(dir.Path(history.FileOps), c.run, c.keys)
+		c.ops, c.opsErr = loadOps(dir.Path(history.FileOps), c.eras, c.keys)
 		c.opsErr = bare(c.opsErr)
 		return nil
 	})

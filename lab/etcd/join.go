@@ -2,6 +2,8 @@ package etcd
 
 import (
 	"context"
+	"crypto/sha1"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"maps"
@@ -233,4 +235,11 @@ func (j *Joiner) insist(ctx context.Context, what string, do func(context.Contex
 
 func (j *Joiner) slow(d time.Duration) time.Duration {
 	return time.Duration(float64(d) * max(1, j.Slow))
+}
+
+// MemberID is what etcd calls a member of a new cluster, which follows from its
+// peer URL and the cluster's token (etcd's membership.NewMember, without a time).
+func MemberID(peerURL, token string) uint64 {
+	sum := sha1.Sum([]byte(peerURL + token))
+	return binary.BigEndian.Uint64(sum[:8])
 }
