@@ -18,6 +18,7 @@ import (
 	"github.com/etcdlab/etcdlab/internal/seed"
 	"github.com/etcdlab/etcdlab/lab"
 	"github.com/etcdlab/etcdlab/lab/failpoint"
+	"github.com/etcdlab/etcdlab/lab/spec"
 )
 
 // Result is what a run can say of itself before it is judged.
@@ -177,13 +178,18 @@ func (r *run) choosePoints(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for _, p := range points {
-		if p == AllPoints || p == "" {
-			continue
+	var missing error
+	spec.Leaves(r.opts.Schedule, func(s *spec.Step) {
+		p := s.With["point"]
+		if s.Fault != fault.NameFailpoint || s.Optional || p == AllPoints || p == "" {
+			return
 		}
-		if err := failpoint.Find(list, p); err != nil {
-			return err
+		if err := failpoint.Find(list, p); err != nil && missing == nil {
+			missing = err
 		}
+	})
+	if missing != nil {
+		return missing
 	}
 	if slices.Contains(points, AllPoints) {
 		var names []string

@@ -14,6 +14,7 @@ import (
 	"github.com/etcdlab/etcdlab/internal/clock"
 	"github.com/etcdlab/etcdlab/internal/seed"
 	"github.com/etcdlab/etcdlab/lab"
+	"github.com/etcdlab/etcdlab/lab/failpoint"
 	"github.com/etcdlab/etcdlab/lab/spec"
 )
 
@@ -117,6 +118,11 @@ func (s *stage) inject(ctx context.Context, step *spec.Step, at string) (err err
 	}
 	begun := clock.Now()
 	effect, err := f.Apply(ctx, scene, targets)
+	if unknown, ok := errors.AsType[*failpoint.UnknownError](err); ok && step.Optional {
+		in.Skipped = unknown.Error()
+		s.note(in)
+		return undo()
+	}
 	in.Observed, in.Message, in.ApplyNS = effect.Observed, effect.Message, clock.Since(begun).Nanoseconds()
 	if !effect.Observed && in.Message == "" {
 		in.Message = "the fault was not seen to take effect"

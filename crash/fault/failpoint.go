@@ -30,13 +30,18 @@ const othersWithin = 300 * time.Millisecond
 var failpointKinds = []Kind{
 	{
 		Name: NameFailpoint, Group: GroupFailpoint,
-		Doc: "etcd panics at a point compiled into it, on whichever targets reach it",
+		Doc: "etcd panics at a point compiled into it, sleeps there or is given a value, on whichever targets reach it",
 		Params: []Param{
 			{Name: "point", Doc: "gofail's name of it; `etcdlab failpoints` lists them", Type: text(nil), Default: "raftBeforeSave"},
+			{Name: "action", Doc: "panic, or what else gofail can do there until healed, such as sleep(\"100ms\") or return(\"x\")", Type: text(checkAction), Default: actionPanic},
 			{Name: "within", Doc: "how long the first target has to reach it", Type: duration(), Default: "5s"},
 		},
 		New: func(a Args) (Fault, error) {
-			return &Failpoint{Point: a.Text("point"), Within: a.Duration("within")}, nil
+			f := Failpoint{Point: a.Text("point"), Within: a.Duration("within")}
+			if action := a.Text("action"); action != actionPanic {
+				return &FailTerms{f, action}, nil
+			}
+			return &f, nil
 		},
 	},
 }
@@ -46,26 +51,11 @@ func (*Failpoint) Needs(m lab.Member) error { return needs[lab.Runner](m) }
 // Apply arms the point and waits for the panic: a process must have ended.
 // Arming is not reaching.
 func (f *Failpoint) Apply(ctx context.Context, s *Scene, targets []lab.Member) (Effect, error) {
-	within := f.Within
-	if within == 0 {
-		within = 5 * time.Second
+	within, points, err := f.points(ctx, s, targets)
+	if err != nil {
+		return Effect{}, err
 	}
-	if p := f.provoker(); p != nil && len(s.Members) >= p.members {
-		within = max(within, p.within)
-	}
-	within = s.slow(within)
-	points := make(map[string]*failpoint.Client, len(targets))
-	for _, m := range targets {
-		info, err := m.Info(ctx)
-		if err != nil {
-			return Effect{}, err
-		}
-		if info.FailpointURL == "" {
-			return Effect{}, &lab.UnsupportedError{Member: m.Name(), Capability: "failpoint", Reason: "its etcd was built without failpoints"}
-		}
-		points[m.Name()] = failpoint.New(info.FailpointURL)
-	}
-	err := each(targets, func(m lab.Member) error {
+	err = each(targets, func(m lab.Member) error {
 		if err := points[m.Name()].Set(ctx, f.Point, `panic("etcdlab")`); err != nil {
 			return err
 		}
@@ -116,6 +106,31 @@ func (f *Failpoint) Apply(ctx context.Context, s *Scene, targets []lab.Member) (
 	}
 	names := slices.Sorted(maps.Keys(panicked))
 	return Effect{Observed: true, Message: fmt.Sprintf("panic at %s on %s", f.Point, strings.Join(names, ", "))}, nil
+}
+
+// points are gofail's servers of the targets; within is how long the first of
+// them has to reach the point.
+func (f *Failpoint) points(ctx context.Context, s *Scene, targets []lab.Member) (within time.Duration, points map[string]*failpoint.Client, err error) {
+	within = f.Within
+	if within == 0 {
+		within = 5 * time.Second
+	}
+	if p := f.provoker(); p != nil && len(s.Members) >= p.members {
+		within = max(within, p.within)
+	}
+	within = s.slow(within)
+	points = make(map[string]*failpoint.Client, len(targets))
+	for _, m := range targets {
+		info, err := m.Info(ctx)
+		if err != nil {
+			return 0, nil, err
+		}
+		if info.FailpointURL == "" {
+			return 0, nil, &lab.UnsupportedError{Member: m.Name(), Capability: "failpoint", Reason: "its etcd was built without failpoints"}
+		}
+		points[m.Name()] = failpoint.New(info.FailpointURL)
+	}
+	return within, points, nil
 }
 
 // stuck ends the members that have reached the point and yet live on: a deferred
@@ -204,7 +219,7 @@ func (s *Scene) ended(ctx context.Context, members []lab.Member, within time.Dur
 // be another.
 func (f *Failpoint) Heal(ctx context.Context, s *Scene, targets []lab.Member) error {
 	return each(targets, func(m lab.Member) error {
-		if f.provoker() != nil {
+		if p := f.provoker(); p != nil && p.restarts {
 			if err := kill(ctx, s, m); err != nil {
 				return err
 			}

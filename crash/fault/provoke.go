@@ -23,17 +23,21 @@ type provoker struct {
 	within time.Duration
 	// members is the least a lab must have of them for it to lead anywhere.
 	members int
-	do      func(ctx context.Context, s *Scene, f *Failpoint, targets []lab.Member) error
+	// restarts says that it ends etcd and starts it with a panic armed.
+	restarts bool
+	do       func(ctx context.Context, s *Scene, f *Failpoint, targets []lab.Member) error
 }
 
 var provokers = []provoker{
 	{points: []string{"raftBeforeSaveSnap", "raftAfterSaveSnap", "raftBeforeApplySnap", "raftAfterApplySnap", "raftAfterWALRelease",
-		"raftBeforeWALSaveSnap", "applyBeforeOpenSnapshot", "applyAfterOpenSnapshot", "snapDB"}, within: time.Minute, members: 3, do: receiveSnapshot},
+		"raftBeforeWALSaveSnap", "applyBeforeOpenSnapshot", "applyAfterOpenSnapshot", "snapDB"}, within: time.Minute, members: 3, restarts: true, do: receiveSnapshot},
 	{points: []string{"beforeApplyOneConfChange", "afterIsMemberExist"}, do: updateMember},
 	{points: []string{"defrag"}, do: defragment},
+	// The load compacts, once its recorders have caught up after a fault.
+	{points: []string{"compact"}, within: 15 * time.Second, do: nothing},
 	{points: []string{"beforeLookup", "beforeServeHTTPLeaseRenew", "beforeCheckpointInLeaseRenew"}, do: useLeases},
 	{points: []string{"beforeRangeStreamChunk"}, do: streamRange},
-	{points: []string{"beforePublishing"}, within: 15 * time.Second, do: startAgain},
+	{points: []string{"beforePublishing"}, within: 15 * time.Second, restarts: true, do: startAgain},
 }
 
 // provoker is that of the failpoint, if it has one.
@@ -104,6 +108,8 @@ func updateMember(ctx context.Context, s *Scene, _ *Failpoint, _ []lab.Member) e
 		return err
 	})
 }
+
+func nothing(context.Context, *Scene, *Failpoint, []lab.Member) error { return nil }
 
 func defragment(ctx context.Context, s *Scene, _ *Failpoint, targets []lab.Member) error {
 	for _, m := range targets {
