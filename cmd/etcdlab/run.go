@@ -110,7 +110,7 @@ func scenarioLab(sc crash.Scenario, flags *labFlags, name string, args map[strin
 		var b [3]byte
 		_, _ = rand.Read(b[:])
 		short := strings.NewReplacer("/", "-").Replace(sc.Name)
-		name = fmt.Sprintf("%s-%s", short[:min(len(short), 20)], hex.EncodeToString(b[:]))
+		name = fmt.Sprintf("%s-%s", strings.TrimRight(short[:min(len(short), 20)], "-"), hex.EncodeToString(b[:]))
 	}
 	s, err := flags.spec(name, base)
 	if err != nil {

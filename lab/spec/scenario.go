@@ -106,7 +106,7 @@ func DecodeScenario(file string, data []byte, sets ...string) (*Scenario, error)
 		d.check("apiVersion", s.APIVersion, APIVersion)
 		d.check("kind", s.Kind, ScenarioKind)
 		for part := range strings.SplitSeq(s.Name, "/") {
-			if bad := badName("scenario", part, maxLabName); bad != "" {
+			if bad := badName("scenario", part, maxScenarioName); bad != "" {
 				d.problems = append(d.problems, d.src.at(d.placeOf("name"), "name", bad))
 			}
 		}

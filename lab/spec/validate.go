@@ -17,8 +17,9 @@ const OldestVersion = "v3.5.0"
 // Names become parts of host names, cgroups, file names and network devices; a
 // member's is short so that a device's 15 characters can hold a part of it.
 const (
-	maxLabName    = 32
-	maxMemberName = 16
+	maxLabName      = 32
+	maxScenarioName = 64
+	maxMemberName   = 16
 )
 
 // minSize is the smallest disk on which mkfs of the file system, and one WAL
