@@ -118,8 +118,8 @@ func (s *stage) inject(ctx context.Context, step *spec.Step, at string) (err err
 	}
 	begun := clock.Now()
 	effect, err := f.Apply(ctx, scene, targets)
-	if unknown, ok := errors.AsType[*failpoint.UnknownError](err); ok && step.Optional {
-		in.Skipped = unknown.Error()
+	if why := cannot(err); why != nil && step.Optional {
+		in.Skipped = why.Error()
 		s.note(in)
 		return undo()
 	}
@@ -185,6 +185,18 @@ func (s *stage) recovered(ctx context.Context, f fault.Fault, scene *fault.Scene
 		}
 	}
 	return false, ctx.Err()
+}
+
+// cannot is what of an error says that a member cannot be hit so, which it may
+// tell only when it is asked to; nil if it says something else.
+func cannot(err error) error {
+	if e, ok := errors.AsType[*failpoint.UnknownError](err); ok {
+		return e
+	}
+	if e, ok := errors.AsType[*lab.UnsupportedError](err); ok {
+		return e
+	}
+	return nil
 }
 
 // lacking says why the targets cannot be hit so.
