@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -78,6 +79,11 @@ func (f *IOError) Apply(ctx context.Context, s *Scene, targets []lab.Member) (Ef
 			s.event(history.EventExited, m.Name(), how)
 		}
 		s.event(history.EventFault, m.Name(), message)
+		mu.Lock()
+		defer mu.Unlock()
+		if effect.Observed {
+			effect.Message = strings.TrimPrefix(effect.Message+"; "+m.Name()+": "+message, "; ")
+		}
 		return nil
 	})
 	return effect, err

@@ -41,8 +41,9 @@ type PowerLoss struct {
 	Within time.Duration
 	Again  int // losses while the targets recover
 
-	orElse bool // begins at once where the moment does not come
-	none   bool // it did not come
+	orElse bool            // begins at once where the moment does not come
+	none   bool            // it did not come
+	dead   map[string]bool // etcd had ended before
 	mu     sync.Mutex
 	cuts   map[string]cutAt
 }
@@ -138,6 +139,15 @@ func (p *PowerLoss) hold(ctx context.Context, s *Scene, m lab.Member) error {
 // flush they wait for succeeded, and what they then send to clients waits in
 // the kernel for the link to come up again, whether they are killed or not.
 func (p *PowerLoss) freeze(ctx context.Context, s *Scene, m lab.Member) error {
+	if ended, err := gone(ctx, m); ended || err != nil {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		if p.dead == nil {
+			p.dead = map[string]bool{}
+		}
+		p.dead[m.Name()] = ended
+		return err
+	}
 	f, err := freeze(ctx, s, m, s.slow(freezeFor))
 	if err == nil && !f.Observed && f.Running > 0 {
 		err = fmt.Errorf("freeze etcd of %s: %d tasks still ran after %v: the machine is overloaded, or its freezer (%s) does not work", m.Name(), f.Running, s.slow(freezeFor), f.Freezer)
@@ -148,9 +158,6 @@ func (p *PowerLoss) freeze(ctx context.Context, s *Scene, m lab.Member) error {
 // freeze asks for the freeze and notes what was seen. That a task is blocked in
 // I/O on the held disk is no error yet; see seeFrozen.
 func freeze(ctx context.Context, s *Scene, m lab.Member, deadline time.Duration) (lab.Frozen, error) {
-	if ended, err := gone(ctx, m); ended || err != nil {
-		return lab.Frozen{Observed: true}, err
-	}
 	c, err := lab.Can[lab.Pauser](m)
 	if err != nil {
 		return lab.Frozen{}, err
@@ -217,6 +224,12 @@ func (p *PowerLoss) cut(ctx context.Context, s *Scene, m lab.Member) error {
 // so there is nobody it could tell and nothing it could keep, and SIGKILL ends
 // it before it is back in etcd's code.
 func (p *PowerLoss) seeFrozen(ctx context.Context, s *Scene, m lab.Member) error {
+	p.mu.Lock()
+	dead := p.dead[m.Name()]
+	p.mu.Unlock()
+	if dead {
+		return nil
+	}
 	_, err := freeze(ctx, s, m, s.slow(frozenAfterCut))
 	return err
 }

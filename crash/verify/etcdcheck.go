@@ -44,6 +44,7 @@ func (c *evidence) readLog(path, member string, f *findings) (noDisk string, err
 	if !strings.Contains(c.run.Fault, "clock-") { // else its clock tells nothing
 		l.since, _ = time.Parse(time.RFC3339Nano, c.run.Wall) // without it all of the log counts
 	}
+	l.wrong, l.others = c.wrongOf(member)
 	err = l.read(path, func(n int64, means, line string) {
 		f.add(rankOther, n, func() Evidence {
 			return Evidence{Message: fmt.Sprintf("%s %s, line %d of its log: %s", member, means, n, clip(line)), Member: member}

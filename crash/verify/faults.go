@@ -37,6 +37,9 @@ func (c *evidence) judgeFaults() (check Check, observed int) {
 			continue
 		}
 		n.add(c, e.Round, e.Figures)
+		if why := c.lied(e.Round); why != "" {
+			d = append(d, why)
+		}
 	}
 	for i := range c.events {
 		if e := &c.events[i]; e.Kind == history.EventRoundStart && !ended[e.Round] {

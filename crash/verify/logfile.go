@@ -40,6 +40,9 @@ var expected = []struct{ fault, text string }{
 	{"io-error", "input/output error"},
 	{"io-error", "read-only file system"}, // what ext4 makes of it
 	{"fd-limit", "too many open files"},
+	{"fsync-once", "input/output error"},
+	{"fsync-once", "read-only file system"},
+	{"disk-full", "no space left on device"},
 }
 
 // gofail's panic unlocks what it unwinds past, and others of the same process may
@@ -60,11 +63,13 @@ var timeLayouts = []string{time.RFC3339Nano, "2006-01-02T15:04:05.999999999Z0700
 // the lab's: what was logged before the run began is another run's.
 type logReader struct {
 	fault   string
-	since   time.Time // zero: all of it counts
-	stamp   string    // of the last line that has a time
-	excused string    // zap repeats a panic's message, without its error, to the runtime
-	dying   bool      // of a failpoint
-	noDisk  string    // the first line of a death that the run did not ask the disk for
+	since   time.Time    // zero: all of it counts
+	wrong   [2]time.Time // when its data was wrong by the run's doing: what it then says of that it owes
+	others  bool         // then that of another was wrong, and only what it finds of that is owed
+	stamp   string       // of the last line that has a time
+	excused string       // zap repeats a panic's message, without its error, to the runtime
+	noDisk  string       // the first line of a death that the run did not ask the disk for
+	dying   bool         // of a failpoint
 }
 
 // read calls found with every line that says something is wrong.
@@ -80,7 +85,7 @@ func (l *logReader) read(path string, found func(n int64, means, line string)) e
 		if at := stamp(line); at != "" {
 			l.stamp = at
 		}
-		if means := l.alarming(line); means != "" && l.inRun() {
+		if means := l.alarming(line); means != "" && l.inRun() && !l.owed(means) {
 			found(n, means, line)
 		}
 		if errors.Is(err, io.EOF) {
@@ -112,6 +117,19 @@ func (l *logReader) inRun() bool {
 		}
 	}
 	return true
+}
+
+// owed says whether the line is what a member owes whose data is wrong.
+func (l *logReader) owed(means string) bool {
+	if l.wrong[0].IsZero() || l.others && !strings.Contains(means, "corrupt") {
+		return false
+	}
+	for _, layout := range timeLayouts {
+		if at, err := time.Parse(layout, l.stamp); err == nil {
+			return !at.Before(l.wrong[0]) && !at.After(l.wrong[1])
+		}
+	}
+	return false
 }
 
 // longLine is where a line is cut, in bytes.

@@ -55,6 +55,7 @@ func Verify(ctx context.Context, dir string, o Options) (*Verdict, error) {
 	faults, observed := c.judgeFaults()
 	v.Faults = observed
 	checks = append(checks, c.judgeHash(), c.judgeMembers(), c.judgeEtcd(history.Dir(dir)), c.judgeDisk(), c.judgeRecovery(history.Dir(dir)), faults)
+	c.allowFor(checks)
 	c.doubt(checks)
 	for _, check := range checks {
 		if check.Name != "" { // there was something of its kind
@@ -185,7 +186,7 @@ func (v *Verdict) sum(asked []string) {
 			}
 			if c.Verdict == want {
 				v.Verdict, v.Reason = want, c.Name+": "+c.Detail
-				if len(c.Evidence) > 0 {
+				if len(c.Evidence) > 0 && want == Fail {
 					v.Reason = c.Name + ": " + c.Evidence[0].Message
 				}
 				return
