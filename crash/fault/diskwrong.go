@@ -93,11 +93,22 @@ func (f *DiskFault) Apply(ctx context.Context, s *Scene, targets []lab.Member) (
 }
 
 // Heal disarms. A member whose disk lied is booted again, as its file system has
-// in memory what the disk does not.
+// in memory what the disk does not; one that then refuses what it finds gets a
+// fresh disk. One that serves with it keeps it: what it serves is to be seen.
 func (f *DiskFault) Heal(ctx context.Context, s *Scene, targets []lab.Member) error {
 	return each(targets, func(m lab.Member) error {
 		if f.Reboot != "" {
-			return s.reboot(ctx, m, f.Reboot)
+			info, err := m.Info(ctx)
+			if err != nil {
+				return err
+			}
+			if info.Wiped { // another process was about to replace it
+				return s.replace(ctx, m, targets)
+			}
+			if err := s.reboot(ctx, m, f.Reboot); err != nil {
+				return err
+			}
+			return s.replaceIfRefused(ctx, m, targets)
 		}
 		d, err := lab.Can[lab.DiskFaulter](m)
 		if err != nil {
@@ -132,4 +143,25 @@ func minority(s *Scene, targets []lab.Member, force bool) error {
 
 func (s *Scene) damaged(m lab.Member, d history.Damage) {
 	s.Record(history.Event{Time: now(), Kind: history.EventDamaged, Round: s.Round, Member: m.Name(), Message: d.What, Damage: &d})
+}
+
+// refuseWithin is how long an etcd has to refuse what a disk that lied has left.
+const refuseWithin = 10 * time.Second
+
+// replaceIfRefused gives a member whose etcd, or whose file system, finds its disk
+// wrong a fresh data directory, if others are left to join.
+func (s *Scene) replaceIfRefused(ctx context.Context, m lab.Member, targets []lab.Member) error {
+	info, err := m.Info(ctx)
+	if err != nil || info.Unmountable != "" || s.other(targets) == "" || s.Cluster == nil {
+		return err
+	}
+	how, err := s.verdictOf(ctx, m, s.slow(refuseWithin))
+	if err != nil {
+		return err
+	}
+	s.event(history.EventFault, m.Name(), how)
+	if info, err = m.Info(ctx); err != nil || info.State != lab.StateStopped {
+		return err
+	}
+	return s.replace(ctx, m, targets)
 }

@@ -118,26 +118,35 @@ func (f *FileDamage) Heal(ctx context.Context, s *Scene, targets []lab.Member) e
 			s.repaired(m, "every byte is as it was before")
 			return s.start(ctx, m)
 		}
-		if !info.Wiped {
-			w, err := lab.Can[lab.Wiper](m)
-			if err != nil {
-				return err
-			}
-			if err := w.Wipe(ctx); err != nil {
-				return err
-			}
-		}
-		via := s.other(targets)
-		if via == "" || s.Cluster == nil {
-			return fmt.Errorf("replace the disk of %s: no member is left to join", m.Name())
-		}
-		j := &etcd.Joiner{Via: s.Cluster.Client(via), Slow: s.Slow}
-		if err := j.Rejoin(ctx, m); err != nil {
+		return s.replace(ctx, m, targets)
+	})
+}
+
+// replace gives a member a fresh disk and has it join the cluster anew.
+func (s *Scene) replace(ctx context.Context, m lab.Member, targets []lab.Member) error {
+	w, err := lab.Can[lab.Wiper](m)
+	if err != nil {
+		return err
+	}
+	info, err := m.Info(ctx)
+	if err != nil {
+		return err
+	}
+	if !info.Wiped {
+		if err := w.Wipe(ctx); err != nil {
 			return err
 		}
-		s.repaired(m, "etcd had written over the damage; its disk was replaced, and it joined anew")
-		return s.Cluster.Learn(ctx)
-	})
+	}
+	via := s.other(targets)
+	if via == "" || s.Cluster == nil {
+		return fmt.Errorf("replace the disk of %s: no member is left to join", m.Name())
+	}
+	j := &etcd.Joiner{Via: s.Cluster.Client(via), Slow: s.Slow}
+	if err := j.Rejoin(ctx, m); err != nil {
+		return err
+	}
+	s.repaired(m, "its disk was replaced, and it joined anew")
+	return s.Cluster.Learn(ctx)
 }
 
 func (s *Scene) repaired(m lab.Member, message string) {
