@@ -1,6 +1,6 @@
 # `make` lists what there is to make.
 .DEFAULT_GOAL := help
-.PHONY: help build demo test test-long capabilities lint bench clean
+.PHONY: help build demo test test-long capabilities scenario-table fault-table lint bench clean
 
 # The version comes from git alone, so Go need not look (and fail, where git
 # distrusts the checkout's owner).
@@ -29,7 +29,21 @@ test: ## every test; those that need root, FUSE, Docker or KVM skip without it
 	bin/gotest $(TESTFLAGS) ./...
 
 test-long: TESTFLAGS := -tags long -timeout 6h
-test-long: test ## and the long ones
+test-long: test ## and the long ones: every built-in scenario, every known bug
+	$(MAKE) --no-print-directory scenario-table
+
+scenario-table: build ## docs/scenarioresults.md: every built-in scenario, run
+	go run ./hack/scenariotable > docs/scenarioresults.md.new; \
+	code=$$?; mv docs/scenarioresults.md.new docs/scenarioresults.md; exit $$code
+
+FAULT_PROVIDERS ?= process docker vm
+fault-table: build ## docs/faulttable.md: every fault, on each provider
+	dir=$$(mktemp -d) && trap 'rm -rf "$$dir"' EXIT && runs= && \
+	for p in $(FAULT_PROVIDERS); do \
+		bin/etcdlab run every-fault --provider $$p --run-dir $$dir/$$p --seed 1 || [ -e "$$dir/$$p" ] || continue; \
+		runs="$$runs $$p=$$(ls -d $$dir/$$p/*)"; \
+	done && \
+	go run ./hack/faulttable $$runs > docs/faulttable.md.new && mv docs/faulttable.md.new docs/faulttable.md
 
 capabilities: ## docs/capabilities.md, from what the conformance suites find
 	hack/deps.sh test
