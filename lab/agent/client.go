@@ -44,7 +44,7 @@ func (c *Client) Lacks(capability string) string { return c.lacks[capability] }
 // LacksOf are the reasons of an agent whose disk is of that kind, with that file
 // system, for NewClient.
 func LacksOf(kind, fs string) map[string]string {
-	lacks := map[string]string{}
+	lacks := map[string]string{"Clocker": lab.NoClock} // but for a guest
 	switch kind {
 	case "plain":
 		const reason = "its disk is plain, which cannot lose power or fail; use disk: {kind: fault}"

@@ -100,3 +100,11 @@ func FuzzProcessRequests(f *testing.F) {
 		_, _ = decode[settingsRequest](strings.NewReader(body))
 	})
 }
+
+func TestOnlyGuestsHaveClocks(t *testing.T) {
+	for _, disk := range []string{"fault", "plain", "dm"} {
+		if LacksOf(disk, "ext4")["Clocker"] != lab.NoClock {
+			t.Errorf("disk %s: a clock of its own", disk)
+		}
+	}
+}
