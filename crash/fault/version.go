@@ -72,6 +72,13 @@ func (f *Version) Apply(ctx context.Context, s *Scene, targets []lab.Member) (Ef
 	if err := s.mayDowngrade(ctx, from, f.To); err != nil {
 		return Effect{}, err
 	}
+	// After an earlier change the leader raises the cluster's version in its own
+	// time, by one minor at a time: where it lagged by two it would never.
+	if _, err := until(ctx, s.slow(changeFor), func(ctx context.Context) (bool, error) {
+		return !f.Up || s.storage(ctx, strings.TrimPrefix(from, "v")), nil
+	}); err != nil {
+		return Effect{}, err
+	}
 	for _, m := range targets {
 		info, err := m.Info(ctx)
 		if err != nil {
