@@ -50,6 +50,16 @@ func TestStreams(t *testing.T) {
 	}
 }
 
+// The last connection before a reset is one that was open.
+func TestStreamsResetTheLast(t *testing.T) {
+	s := NewStreams()
+	last := s.Begin()
+	s.Set("", []lab.NetRule{{Action: lab.NetReset}}, 1)
+	if err := s.Pass(context.Background(), last, In, 1); !errors.Is(err, ErrReset) {
+		t.Errorf("%v, want a reset", err)
+	}
+}
+
 // What a rule holds back goes on when it is gone.
 func TestStreamsHealed(t *testing.T) {
 	s := NewStreams()

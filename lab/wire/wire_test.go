@@ -154,7 +154,6 @@ func TestHealedQueueComesInOrder(t *testing.T) {
 func TestQueueIsBounded(t *testing.T) {
 	m := &memory{}
 	w := New(0, m.to(In), m.to(Out))
-	defer w.Close()
 	w.Set("", []lab.NetRule{{Action: lab.NetShape, Delay: time.Minute}}, 1)
 	big := segment(self+":40000", other+":2380", flagACK, 1, 1, string(make([]byte, 60000)))
 	for range maxLate/len(big) + 100 {
@@ -162,6 +161,10 @@ func TestQueueIsBounded(t *testing.T) {
 	}
 	if w.late.bytes > maxLate || len(w.late.frames) < maxLate/len(big) {
 		t.Errorf("%d frames of %d bytes wait", len(w.late.frames), w.late.bytes)
+	}
+	w.Close()
+	if w.late.bytes != 0 || len(w.late.frames) != 0 {
+		t.Errorf("then %d frames of %d bytes", len(w.late.frames), w.late.bytes)
 	}
 }
 
