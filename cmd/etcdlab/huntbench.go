@@ -54,10 +54,10 @@ func (b *huntBench) Judge(ctx context.Context, dir string) (*verify.Verdict, err
 	return v, errors.Join(verify.Write(dir, v), report.Write(dir, v))
 }
 
-// able are the faults that a member can be hit with.
+// able are the faults that a member can be hit with; a script is its writer's.
 func able(m lab.Member) (names []string) {
 	for _, k := range fault.Kinds() {
-		if f, err := k.Make(nil); err == nil && f.Needs(m) == nil && k.Name != fault.NameNone {
+		if f, err := k.Make(nil); err == nil && f.Needs(m) == nil && k.Name != fault.NameNone && k.Name != "script" {
 			names = append(names, k.Name)
 		}
 	}

@@ -115,6 +115,13 @@ func (k *Kind) unknown(name string) string {
 	return "it has no such parameter" + spec.DidYouMean(name, names)
 }
 
+// paramForce is the parameter of faults that take from etcd what it must be able
+// to rely on, and that only a minority may suffer.
+const paramForce = "force"
+
+// Honest says whether etcd owes all its promises however often the fault comes.
+func (k *Kind) Honest() bool { return k.param(paramForce) == nil }
+
 // ParamError says which parameter of a fault is wrong.
 type ParamError struct {
 	Fault, Param string

@@ -19,7 +19,7 @@ var (
 	withinParam = Param{Name: "within", Doc: "how long etcd has to meet it", Type: duration(), Default: "10s"}
 	shareParam  = Param{Name: "share", Doc: "of the operations, drawn at random", Type: percent(), Default: "100%"}
 	countParam  = Param{Name: "count", Doc: "at most so many times; 0 is until healed", Type: count(0), Default: "1"}
-	forceParam  = Param{Name: "force", Doc: "also where the targets are no minority, and etcd owes nothing", Type: word("no", "yes"), Default: "no"}
+	forceParam  = Param{Name: paramForce, Doc: "also where the targets are no minority, and etcd owes nothing", Type: word("no", "yes"), Default: "no"}
 )
 
 // file is the file that a fault is of, "" for the disk.

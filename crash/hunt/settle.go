@@ -202,21 +202,3 @@ func stronger(s *spec.Scenario) (*spec.Scenario, bool) {
 		s.Run.Duration = min(3*s.Run.Duration, lasts)
 	}), true
 }
-
-// later looks for a release on which the scenario passes with every seed.
-func (h *hunter) later(ctx context.Context, f *Finding) {
-	if f.Rate.Failed == 0 {
-		return
-	}
-	for _, version := range h.o.Later {
-		r := h.trial(ctx, f, f.file, version, 1, seeds, 1, seeds)
-		if ctx.Err() != nil {
-			return
-		}
-		h.o.Progress("finding %s: %d of %d pass on %s", f.ID, r.Of-r.Failed, r.Of, version)
-		if r.Failed == 0 && r.Of == seeds {
-			f.Passes = &Later{Etcd: version, Passed: seeds, Of: seeds}
-			return
-		}
-	}
-}
