@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/etcdlab/etcdlab/crash"
+	"github.com/etcdlab/etcdlab/crash/bugs"
 	"github.com/etcdlab/etcdlab/crash/hunt"
 	"github.com/etcdlab/etcdlab/images"
 	"github.com/etcdlab/etcdlab/lab/spec"
@@ -43,7 +44,7 @@ func newHunt() *cobra.Command {
 	flags.DurationVar(&f.budget, "budget", 10*time.Minute, "how long the hunt may take in all")
 	flags.Uint64Var(&f.seed, "seed", 0, "seed of everything that is drawn (default: drawn, and printed)")
 	flags.IntVar(&f.jobs, "jobs", 1, "labs at a time")
-	flags.IntVar(&f.stop, "stop-after", 0, "end once so many new findings are shrunk (default: use the whole budget)")
+	flags.IntVar(&f.stop, "stop-after", 0, "end once so many findings are shrunk (default: use the whole budget)")
 	flags.StringVar(&f.dir, "dir", "findings", "directory for findings")
 	flags.StringVar(&f.provider, "provider", "", "process, docker or vm (default: process for root on Linux, else docker)")
 	flags.IntSliceVar(&f.members, "members", []int{1, 1, 3}, "numbers of members to draw from")
@@ -102,7 +103,7 @@ func (f *huntFlags) hunt(ctx context.Context, o *output) error {
 	o.progress("hunting in etcd %s for %v with seed %d: %d faults, %d failpoints; findings go to %s", version, f.budget, f.seed, len(space.Faults), len(space.Points), dir)
 	r, err := hunt.Run(ctx, hunt.Options{
 		Space: *space, Seed: f.seed, Budget: f.budget, Jobs: f.jobs, NoFeedback: f.noFeedback, Stop: f.stop,
-		Dir: dir, Lab: name, Tool: toolVersion(), Bench: bench, Known: knownBugs, Later: later, Progress: o.progress,
+		Dir: dir, Lab: name, Tool: toolVersion(), Bench: bench, Known: bugs.Known, Later: later, Progress: o.progress,
 	})
 	if r != nil {
 		err = errors.Join(err, showHunt(o, r))

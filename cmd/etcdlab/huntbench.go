@@ -117,6 +117,3 @@ func laterReleases(version string) (names []string, err error) {
 	}
 	return names, err
 }
-
-// knownBugs are the catalogue's that a finding in a release looks like.
-func knownBugs(string, string, *verify.Evidence) []string { return nil }

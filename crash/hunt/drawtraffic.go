@@ -28,12 +28,10 @@ func drawTraffic(r *rand.Rand) spec.Traffic {
 		for range pick(r, 1, 2, 3, 5, 8) {
 			t.Weights[operations[r.IntN(len(operations))].Name] = pick(r, 5, 20, 100)
 		}
-		if chance(r, .9) { // a load that writes nothing shows little
-			t.Weights[plainOperation] = pick(r, 5, 20, 100)
-		}
 	}
-	if _, ok := t.Weights[plainOperation]; !ok {
-		t.Weights[plainOperation] = 0 // the profile's
+	// Of a load that writes nothing there is nothing to judge.
+	if write := pick(r, 1, 5, 20, 100); t.Weights[plainOperation] == 0 {
+		t.Weights[plainOperation] = write
 	}
 	drawWatchers(r, &t)
 	if chance(r, .5) {

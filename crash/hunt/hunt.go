@@ -23,14 +23,15 @@ type Options struct {
 	Jobs   int           // labs at a time
 	// NoFeedback plays the rounds as they are drawn.
 	NoFeedback bool
-	// Stop ends the hunt once so many new findings are settled; 0 is never.
+	// Stop ends the hunt once so many findings are settled; 0 is never.
 	Stop  int
 	Dir   string // of findings
 	Lab   string // what the labs' names begin with
 	Tool  string // etcdlab's version
 	Bench Bench
-	// Known gives the IDs of known bugs of the release that a finding looks like.
-	Known func(version, check string, e *verify.Evidence) []string
+	// Known gives the IDs of known bugs of the release that a finding under a mix of
+	// operations looks like.
+	Known func(version string, mix map[string]int, check string, e *verify.Evidence) []string
 	// Later are the releases to look for one that passes, in this order.
 	Later    []string
 	Progress func(format string, args ...any)
@@ -96,10 +97,11 @@ func (h *hunter) hunt(given context.Context) error {
 	ctx, cancel := context.WithDeadline(given, h.deadline)
 	defer cancel()
 	for ctx.Err() == nil && h.err == nil {
-		// The last part is kept for findings that seem known where nothing new is found.
+		// Where nothing new is found, half is for findings that seem known: to see
+		// them small, and where they end, tells whether they are.
 		until := h.deadline
 		if h.waiting(false) == nil && h.waiting(true) != nil {
-			until = h.deadline.Add(-h.o.Budget / 4)
+			until = h.deadline.Add(-h.o.Budget / 2)
 		}
 		h.explore(ctx, until)
 		if f := h.waiting(false); f != nil {
@@ -132,7 +134,7 @@ func (h *hunter) waiting(last bool) *Finding {
 
 func (h *hunter) settled() (n int) {
 	for _, f := range h.report.Findings {
-		if f.Shrunk && len(f.Known) == 0 {
+		if f.Shrunk {
 			n++
 		}
 	}
@@ -265,7 +267,7 @@ func (h *hunter) finding(n int, sc *spec.Scenario, out *Outcome) *Finding {
 			if c.Verdict != verify.Fail {
 				break
 			}
-			for _, id := range h.o.Known(f.Etcd, c.Name, &c.Evidence[i]) {
+			for _, id := range h.o.Known(f.Etcd, sc.Run.Traffic.Weights, c.Name, &c.Evidence[i]) {
 				if !slices.Contains(f.Known, id) {
 					f.Known = append(f.Known, id)
 				}

@@ -90,7 +90,7 @@ func newFake(good string, core ...string) *fake {
 func options(t *testing.T, b *fake) Options {
 	return Options{
 		Space: *everything(), Seed: 3, Budget: 20 * time.Second, Jobs: 2, Dir: t.TempDir(), Lab: "hunt-test", Bench: b, Stop: 1,
-		Known:    func(_, check string, _ *verify.Evidence) []string { return nil },
+		Known:    func(string, map[string]int, string, *verify.Evidence) []string { return nil },
 		Later:    []string{"v3.5.18", "v3.5.19", "v3.7.3"},
 		Progress: t.Logf,
 	}
@@ -140,7 +140,7 @@ func TestHuntKnown(t *testing.T) {
 	b := newFake("v3.7.0", "operation put")
 	o := options(t, b)
 	o.Budget, o.Stop = 3*time.Second, 0
-	o.Known = func(version, check string, e *verify.Evidence) []string { return []string{"18667"} }
+	o.Known = func(string, map[string]int, string, *verify.Evidence) []string { return []string{"18667"} }
 	r, err := Run(t.Context(), o)
 	if err != nil || len(r.Findings) != 1 || !slices.Equal(r.Findings[0].Known, []string{"18667"}) {
 		t.Fatal(r.Findings, err)

@@ -27,7 +27,7 @@ type Space struct {
 const leg = 5
 
 // generation is counted up with every change to what a seed draws.
-const generation = 2
+const generation = 3
 
 // Hash is of all that decides what is drawn: two hunts of one hash, without
 // feedback, play the same rounds.
