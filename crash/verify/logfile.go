@@ -198,10 +198,17 @@ func (l *logReader) alarming(line string) (means string) {
 	if l.dying && strings.HasPrefix(bare, "panic: ") {
 		return ""
 	}
-	if l.excused != "" && strings.HasPrefix(bare, "panic: "+l.excused) {
+	if l.excused != "" && (strings.HasPrefix(bare, "panic: "+l.excused) || l.again(line)) {
 		return ""
 	}
 	return means
+}
+
+// again says whether a line is etcd's scheduler telling of the panic that was
+// excused, which goes through it: "execute job failed".
+func (l *logReader) again(line string) bool {
+	var entry struct{ Panic string }
+	return json.Unmarshal([]byte(line), &entry) == nil && strings.HasPrefix(entry.Panic, l.excused)
 }
 
 // noDisk says whether a line tells of a death for want of a disk. One that is cut

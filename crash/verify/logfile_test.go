@@ -38,6 +38,8 @@ func TestLogTellsWhoFailed(t *testing.T) {
 		"asked for":       {"io-error", eio, 0, 0},
 		"asked in turn":   {"power-loss,io-error", eio, 0, 0},
 		"ours":            {"power-loss", eio + "\npanic: failed to save\n", 0, 1},
+		"told again":      {"kill", strings.ReplaceAll(eio, "fatal", "panic") + "\n" + `{"level":"panic","ts":"2026-01-02T03:04:06.000Z","msg":"execute job failed","panic":"failed to save"}`, 0, 1},
+		"another's job":   {"kill", strings.ReplaceAll(eio, "fatal", "panic") + "\n" + `{"level":"panic","ts":"2026-01-02T03:04:06.000Z","msg":"execute job failed","panic":"index out of range"}`, 1, 1},
 		"no space":        {"kill", strings.ReplaceAll(eio, "input/output error", "no space left on device"), 0, 1},
 		"cut short":       {"kill", eio[:80], 0, 1},
 		"before the run":  {"power-loss", strings.ReplaceAll(eio, ":06.", ":01."), 0, 0},
