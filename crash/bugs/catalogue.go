@@ -88,4 +88,14 @@ var catalogue = []Bug{
 		Look:  "watches from future revisions that ask for their progress; no fault",
 		Signs: []Sign{sign("watch", `^start: .* was told of (a bookmark at )?revision `)},
 	},
+	{
+		ID: "20271", Link: issue("20271"), Bad: "v3.5.22", Good: "v3.5.23", In: []Range{{"v3.5.0", "v3.5.23"}, {"v3.6.0", "v3.6.5"}},
+		Title: "a defragmentation while a snapshot is applied puts the old db over the snapshot's",
+		Look:  "a member that was sent a snapshot and defragments meanwhile has old contents, or a db that cannot be read, after a restart",
+		Signs: []Sign{
+			sign("durability", `is not in the store of m\S+ after recovery`),
+			sign("member-hash", `answered the KV hash|revision \d+ differs|is at revision \d+ after`),
+			sign("etcd-checks", `Page expected to be|failed to recover v3 backend from snapshot|found its data corrupt`),
+		},
+	},
 }
