@@ -210,7 +210,8 @@ func TestShareIsSeeded(t *testing.T) {
 		}
 		return list
 	}
-	if hits(1) != hits(1) || hits(1) == hits(2) {
+	first, again := hits(1), hits(1)
+	if first != again || first == hits(2) {
 		t.Error("the seed does not decide what is hit")
 	}
 }

@@ -20,9 +20,8 @@ import (
 // fake is a bench whose etcd has one bug, in releases before good: it loses a
 // write in runs that have all of the core's ingredients.
 type fake struct {
-	core  []string
-	good  string
-	known string // checks that are of a known bug
+	core []string
+	good string
 
 	mu    sync.Mutex
 	labs  map[string]*spec.Lab

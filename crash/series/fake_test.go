@@ -28,14 +28,13 @@ type fake struct {
 	bytes  int   // of a leg's evidence
 	hold   chan struct{}
 
-	mu              sync.Mutex
-	up              bool
-	ups, downs      int
-	seeds           []uint64 // of the legs played
-	judged          []string
-	playing, atOnce int // legs that play, and the most judges beside each other
-	unjudged        int
-	mostUnjudged    int
+	mu           sync.Mutex
+	up           bool
+	ups, downs   int
+	seeds        []uint64 // of the legs played
+	judged       []string
+	unjudged     int
+	mostUnjudged int
 }
 
 func (f *fake) parts() Parts {

@@ -52,7 +52,7 @@ func Create(ctx context.Context, runs string, p *Plan) (*Series, error) {
 		return nil, err
 	}
 	dir := filepath.Join(runs, fmt.Sprintf("%s-%s-series", s.Name, time.Now().UTC().Format("20060102-150405")))
-	if err := os.MkdirAll(runs, 0o755); err == nil {
+	if err = os.MkdirAll(runs, 0o755); err == nil {
 		err = os.Mkdir(dir, 0o755)
 	}
 	if err != nil {

@@ -49,17 +49,17 @@ func (g *Group) Bounds(path, controller string) (*Bounds, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, mount := range mounts {
-		if err := (Hierarchy{V1, mount}).MakeWritable(); err != nil {
-			return nil, err
-		}
-		dir := filepath.Join(mount, path)
-		if err := os.MkdirAll(dir, 0o755); err != nil {
-			return nil, fmt.Errorf("make a group for controller %s: %w", controller, err)
-		}
-		return &Bounds{controller, dir, false}, nil
+	if len(mounts) == 0 {
+		return nil, errors.Join(fmt.Errorf("no tree of control groups has the controller %s", controller), second)
 	}
-	return nil, errors.Join(fmt.Errorf("no tree of control groups has the controller %s", controller), second)
+	if err := (Hierarchy{V1, mounts[0]}).MakeWritable(); err != nil {
+		return nil, err
+	}
+	dir := filepath.Join(mounts[0], path)
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, fmt.Errorf("make a group for controller %s: %w", controller, err)
+	}
+	return &Bounds{controller, dir, false}, nil
 }
 
 // enable has the groups below mount, down to that of path, use the controller.

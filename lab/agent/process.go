@@ -128,7 +128,7 @@ func (s *server) serveProcess(mux *http.ServeMux) {
 	}))
 	mux.Handle("PUT /v1/clock", change(s, func(ctx context.Context, r clockRequest) (clockAnswer, error) {
 		c := lab.Clock{Offset: time.Until(time.Unix(0, r.Wall)), Rate: r.Rate}
-		return clockAnswer{r.Wall, r.Rate}, h.SetClock(ctx, c)
+		return clockAnswer(r), h.SetClock(ctx, c)
 	}))
 }
 

@@ -123,7 +123,8 @@ func TestSameSeedSameFate(t *testing.T) {
 		}
 		return fmt.Sprint(seqs)
 	}
-	if fate(1) != fate(1) || fate(1) == fate(2) {
+	first, again := fate(1), fate(1)
+	if first != again || first == fate(2) {
 		t.Error("what is random does not come from the seed")
 	}
 }
