@@ -45,7 +45,8 @@ var rules = []struct {
 	by   string
 }{
 	{regexp.MustCompile(`[;,] (and )?the (next fault|last change of that) was .*$`), ""},
-	{regexp.MustCompile(`\{.*$`), ""},                     // a line of a log
+	{regexp.MustCompile(`\{"level".*?"msg":"([^"]*)".*$`), "$1"}, // a line of a log
+	{regexp.MustCompile(`\{.*$`), ""},
 	{regexp.MustCompile(`\bc\d+/\d+(\.\d+)?`), "V"},       // values
 	{regexp.MustCompile(`"[^"]*"|/[^\s,;:()\[\]]+`), "K"}, // names and keys
 	{regexp.MustCompile(`\[K, [^\[\]()]*\)`), "K"},        // intervals
@@ -63,7 +64,7 @@ var rules = []struct {
 
 // names is how many rules come before what is in parentheses goes: intervals have
 // half of a pair.
-const names = 5
+const names = 6
 
 // parenthesis is one without another inside.
 var parenthesis = regexp.MustCompile(` ?\([^()]*\)`)
@@ -88,14 +89,14 @@ func abstract(message string) string {
 }
 
 // head is the message up to the colon that details follow, if more than a name
-// is before it.
+// is before it. What a log says is no detail.
 func head(s string) string {
 	for at := 0; ; {
 		i := strings.Index(s[at:], ": ")
 		if i < 0 {
 			return s
 		}
-		if at += i; strings.Count(s[:at], " ") > 2 {
+		if at += i; strings.Count(s[:at], " ") > 2 && !strings.HasSuffix(s[:at], "of its log") {
 			return s[:at]
 		}
 		at += 2

@@ -21,7 +21,7 @@ func TestAbstract(t *testing.T) {
 			"bookmarkable: watch N of client N at M was told at N that everything up to revision N had come, but never of N revisions from N, the first of which has OP",
 		},
 		{
-			`m1 panicked, line 12 of its log: {"level":"panic","x":1}`, `m3 panicked, line 4 of its log: {"level":"fatal"}`, "M panicked, line N of its log",
+			`m1 panicked, line 12 of its log: {"level":"panic","msg":"tocommit(7) is out of range"}`, `m3 panicked, line 4 of its log: {"level":"fatal","msg":"tocommit(12) is out of range","x":1}`, "M panicked, line N of its log: tocommit is out of range",
 		},
 		{
 			"m1 never served again after the kill of round 3 at 4.5s: etcd does not run: exit 2", "m2 never served again after the power loss of round 11 at 14.5s: etcd does not run", "M never served again after the fault of round N at N",

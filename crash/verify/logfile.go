@@ -67,7 +67,7 @@ type logReader struct {
 	wrong   [2]time.Time // when its data was wrong by the run's doing: what it then says of that it owes
 	others  bool         // then that of another was wrong, and only what it finds of that is owed
 	stamp   string       // of the last line that has a time
-	excused string       // zap repeats a panic's message, without its error, to the runtime
+	excused []string     // zap repeats a panic's message, without its error, to the runtime
 	noDisk  string       // the first line of a death that the run did not ask the disk for
 	dying   bool         // of a failpoint
 }
@@ -198,17 +198,26 @@ func (l *logReader) alarming(line string) (means string) {
 	if l.dying && strings.HasPrefix(bare, "panic: ") {
 		return ""
 	}
-	if l.excused != "" && (strings.HasPrefix(bare, "panic: "+l.excused) || l.again(line)) {
+	for _, text := range l.excused {
+		if strings.HasPrefix(bare, "panic: "+text) {
+			return ""
+		}
+	}
+	if l.again(line) {
+		l.excuse(line)
 		return ""
 	}
 	return means
 }
 
-// again says whether a line is etcd's scheduler telling of the panic that was
-// excused, which goes through it: "execute job failed".
+// again says whether a line is etcd's scheduler telling of a panic that was
+// excused and goes through it: "execute job failed".
 func (l *logReader) again(line string) bool {
 	var entry struct{ Panic string }
-	return json.Unmarshal([]byte(line), &entry) == nil && strings.HasPrefix(entry.Panic, l.excused)
+	if json.Unmarshal([]byte(line), &entry) != nil {
+		return false
+	}
+	return slices.ContainsFunc(l.excused, func(text string) bool { return strings.HasPrefix(entry.Panic, text) })
 }
 
 // noDisk says whether a line tells of a death for want of a disk. One that is cut
@@ -225,6 +234,8 @@ func noDisk(line string) bool {
 func (l *logReader) excuse(line string) {
 	var entry struct{ Msg string }
 	if json.Unmarshal([]byte(line), &entry) == nil && entry.Msg != "" {
-		l.excused = entry.Msg
+		if !slices.Contains(l.excused, entry.Msg) {
+			l.excused = append(l.excused, entry.Msg)
+		}
 	}
 }
