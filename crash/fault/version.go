@@ -186,7 +186,34 @@ func (f *Version) Heal(ctx context.Context, s *Scene, targets []lab.Member) erro
 			return err
 		}
 	}
-	return nil
+	if f.Up {
+		return nil
+	}
+	return s.raise(ctx, changed[0])
+}
+
+// raise takes back that the cluster may go to an older minor, and waits until it
+// is of its members' again: until then the leader raises nothing.
+func (s *Scene) raise(ctx context.Context, m lab.Member) error {
+	spec, err := s.specVersion(ctx, m)
+	if err != nil || !semver.IsValid(spec) || semver.Compare(spec, "v3.6.0") < 0 {
+		return err // older ones say nothing of it
+	}
+	var last error
+	ok, err := until(ctx, s.slow(changeFor), func(ctx context.Context) (bool, error) {
+		leader, err := s.Cluster.Leader(ctx)
+		if err != nil {
+			return false, err
+		}
+		short, cancel := context.WithTimeout(ctx, s.slow(5*time.Second))
+		defer cancel()
+		_, last = s.Cluster.Client(leader).Downgrade(short, clientv3.DowngradeCancel, strings.TrimPrefix(semver.MajorMinor(spec), "v")+".0")
+		return s.storage(ctx, strings.TrimPrefix(spec, "v")), nil
+	})
+	if err == nil && !ok {
+		err = fmt.Errorf("raise the cluster's version to that of %s again: not seen within %v; to end the downgrade etcd said: %v", spec, s.slow(changeFor), last)
+	}
+	return err
 }
 
 // specVersion is the release of a member by its lab.
