@@ -179,7 +179,7 @@ func (s *stage) recovered(ctx context.Context, f fault.Fault, scene *fault.Scene
 	if wait() {
 		return true, nil
 	}
-	if p, ok := f.(*fault.Failpoint); ok {
+	if p, ok := f.(fault.Latecomer); ok {
 		if late, err := p.Late(ctx, scene, targets); err != nil || late {
 			return err == nil && wait(), err
 		}

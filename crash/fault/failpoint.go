@@ -232,13 +232,17 @@ func (f *Failpoint) Heal(ctx context.Context, s *Scene, targets []lab.Member) er
 // on a busy machine a process that panics takes its time. It says whether there
 // were any.
 func (f *Failpoint) Late(ctx context.Context, s *Scene, targets []lab.Member) (bool, error) {
-	late := false
-	for _, m := range targets {
+	return s.startLate(ctx, targets, func(exit string) bool { return strings.Contains(exit, panicText) })
+}
+
+// startLate starts the members that have ended as of says that the fault's do.
+func (s *Scene) startLate(ctx context.Context, members []lab.Member, of func(exit string) bool) (late bool, err error) {
+	for _, m := range members {
 		info, err := m.Info(ctx)
 		if err != nil {
 			return late, err
 		}
-		if info.State != lab.StateStopped || !strings.Contains(info.Exit, panicText) {
+		if info.State != lab.StateStopped || !of(info.Exit) {
 			continue
 		}
 		late = true

@@ -151,3 +151,22 @@ func TestFailpointWhosePanicIsStuck(t *testing.T) {
 	stuck.wants(t, "kill")
 	never.wants(t)
 }
+
+func TestLimitLate(t *testing.T) {
+	ended, killed := newMember("m1"), newMember("m2")
+	ended.exit, killed.exit = "exit status 2: execute job failed", "signal: killed"
+	ended.set(lab.StateStopped)
+	killed.set(lab.StateStopped)
+	var r recorder
+	s := &Scene{Round: 1, Record: r.record}
+	f, err := Make("fd-limit", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	late, err := f.(Latecomer).Late(t.Context(), s, []lab.Member{ended, killed})
+	if err != nil || !late || !r.has(history.EventExited, "m1") {
+		t.Errorf("%v, %v", late, err)
+	}
+	ended.wants(t, "start")
+	killed.wants(t)
+}

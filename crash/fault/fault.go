@@ -62,6 +62,14 @@ type Fault interface {
 	Heal(ctx context.Context, s *Scene, targets []lab.Member) error
 }
 
+// Latecomer is a fault of which an etcd may end after it was healed: by then it
+// was about to.
+type Latecomer interface {
+	// Late starts the targets that ended of the fault after it was healed, and
+	// says whether there were any.
+	Late(ctx context.Context, s *Scene, targets []lab.Member) (bool, error)
+}
+
 // slow is d at the speed of the members' machines.
 func (s *Scene) slow(d time.Duration) time.Duration {
 	return time.Duration(float64(d) * max(1, s.Slow))

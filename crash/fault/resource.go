@@ -192,3 +192,9 @@ func (f *Limit) Heal(ctx context.Context, s *Scene, targets []lab.Member) error 
 		return s.start(ctx, m)
 	})
 }
+
+// Late starts the targets that ended of the limit after all, once it was off: a
+// process that panics takes its time. It says whether there were any.
+func (f *Limit) Late(ctx context.Context, s *Scene, targets []lab.Member) (bool, error) {
+	return s.startLate(ctx, targets, func(exit string) bool { return f.To.Memory == 0 && !strings.HasPrefix(exit, "signal:") })
+}
