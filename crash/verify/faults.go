@@ -46,7 +46,7 @@ func (c *evidence) judgeFaults() (check Check, observed int) {
 			d = append(d, fmt.Sprintf("round %d began and did not end", e.Round))
 		}
 	}
-	d = append(d, n.empty()...)
+	d = append(d, n.empty(c.run.Fault)...)
 	switch {
 	case n.rounds == 0:
 		d = append(d, "no round ended")
@@ -112,12 +112,12 @@ func (n *struck) add(c *evidence, round int, g *history.Figures) {
 	}
 }
 
-// empty are doubts of a run whose power losses proved little: those of all, or
-// most, of its rounds lost nothing. A member that has just started, or is cut
-// off, has little to lose, so some may.
-func (n *struck) empty() (d doubts) {
+// empty are doubts of a run whose power losses proved little. Of one that is
+// about power loss alone, each is to lose something. Among other faults, where a
+// member may have just started or be cut off and has little to lose, most are.
+func (n *struck) empty(fault string) (d doubts) {
 	switch {
-	case len(n.idle) == n.losses:
+	case fault == powerLoss || len(n.idle) == n.losses:
 		return n.idle
 	case 2*len(n.idle) > n.losses:
 		return append(doubts{fmt.Sprintf("%d of %d power losses lost nothing", len(n.idle), n.losses)}, n.idle...)

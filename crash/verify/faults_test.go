@@ -103,10 +103,19 @@ func TestFaultsOfASchedule(t *testing.T) {
 	w.test(t, judge(t, write(t, m.Run), nil))
 }
 
-// One idle power loss among many takes nothing away, most do.
+// Among other faults one idle power loss takes nothing away, most do; in a run of
+// power losses alone each must lose something.
 func TestPowerLossesThatLoseNothing(t *testing.T) {
-	for idle, result := range map[int]Result{0: Pass, 2: Pass, 3: Inconclusive, 4: Inconclusive} {
-		c := &evidence{run: &history.Run{Fault: powerLoss}}
+	for _, tt := range []struct {
+		fault  string
+		idle   int
+		result Result
+	}{
+		{powerLoss, 0, Pass}, {powerLoss, 1, Inconclusive},
+		{"kill,power-loss", 0, Pass}, {"kill,power-loss", 2, Pass}, {"kill,power-loss", 3, Inconclusive}, {"kill,power-loss", 4, Inconclusive},
+	} {
+		idle, result := tt.idle, tt.result
+		c := &evidence{run: &history.Run{Fault: tt.fault}}
 		for n := range 4 {
 			g := &history.Figures{Fault: powerLoss, Observed: true, Uncovered: 3, Dropped: 3}
 			if n < idle {
