@@ -103,6 +103,21 @@ func TestNothingIsAskedForInVain(t *testing.T) {
 	}
 	for i, c := range all {
 		capabilities = slices.Delete(slices.Clone(all), i, i+1)
+		if c == "NET_RAW" { // which only rules of the network need
+			l, err := f.Up(f.ctx, f.spec, f.images)
+			must(t, err)
+			shaper, err := lab.Can[lab.NetShaper](l.Members[0])
+			must(t, err)
+			err = shaper.SetNetRules(f.ctx, "test", []lab.NetRule{{Action: lab.NetDrop}}, 1)
+			if err == nil {
+				t.Errorf("rules of the network work without %s", c)
+			}
+			t.Logf("without %s: %v", c, err)
+			closeAll(l)
+			must(t, f.Down(f.ctx, f.spec.Name))
+			f.nothingLeft(t)
+			continue
+		}
 		refused(c)
 	}
 	capabilities = all
