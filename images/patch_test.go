@@ -100,7 +100,7 @@ func TestBadPatches(t *testing.T) {
 	if got, err := os.ReadFile(filepath.Join(dir, "f")); string(got) != "a\n" {
 		t.Errorf("outside of the tree: %q, %v", got, err)
 	}
-	for name, want := range map[string]string{"nosuch": "they are before-apply-request", "no/such": "cannot be read", "no.patch": "cannot be read"} {
+	for name, want := range map[string]string{"nosuch": "before-apply-request", "no/such": "cannot be read", "no.patch": "cannot be read"} {
 		if _, err := ReadPatches([]string{name}); kindOf(err) != Usage || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", name, err)
 		}

@@ -153,12 +153,23 @@ func (b *bounds) counts() (throttled, kills int64) {
 	return throttled, kills
 }
 
+// countedWithin is how long the kernel may take to count a kill that was seen.
+const countedWithin = 500 * time.Millisecond
+
 // killed says whether the kernel killed for the limit on memory.
 func (b *bounds) killed() bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	_, kills := b.counts()
-	return b.now.Memory > 0 && kills > b.base.OOMKills
+	look := func() (limited, killed bool) {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		_, kills := b.counts()
+		return b.now.Memory > 0, kills > b.base.OOMKills
+	}
+	for end := time.Now().Add(countedWithin); ; time.Sleep(10 * time.Millisecond) {
+		limited, killed := look()
+		if !limited || killed || time.Now().After(end) {
+			return limited && killed
+		}
+	}
 }
 
 // Limits are those in force.

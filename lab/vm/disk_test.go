@@ -23,7 +23,7 @@ func TestDiskSuite(t *testing.T) {
 	if testing.Short() {
 		t.Skip("missing: time; it takes a minute where guests are emulated")
 	}
-	const disks, size = 30, 16 << 20
+	const disks, size = 40, 16 << 20 // more than the suite has tests
 	f := newFixture(t, 1, nil)
 	h := f.machine(t)
 	var engines []*disk.Engine

@@ -75,6 +75,9 @@ func Inspect(ctx context.Context, exe []string, q Query) (*Store, error) {
 	if err != nil && !errors.Is(err, errNoReport) {
 		cancel() // it would wait for its stream to be read
 	}
+	// Of what it still has to say after its report nothing is read, and it must
+	// not wait for that either.
+	_, _ = io.Copy(io.Discard, out)
 	if waited := cmd.Wait(); waited != nil && ctx.Err() == nil {
 		return store, childError(waited, stderr.String())
 	}
