@@ -130,6 +130,9 @@ func (b *bounds) set(l lab.Limits) error {
 	if b.cpu != nil {
 		errs = append(errs, b.cpu.SetCPU(l.CPU), b.joinCPU())
 	}
+	b.turns = 0
+	// Before the bound: where more is in use, v2 kills while it is written.
+	b.base.Throttled, b.base.OOMKills = b.counts()
 	if b.memory != nil {
 		errs = append(errs, b.memory.SetMemory(l.Memory))
 	}
@@ -137,8 +140,6 @@ func (b *bounds) set(l lab.Limits) error {
 		errs = append(errs, setFiles(b.pid, l.Files))
 	}
 	b.now = l
-	b.turns = 0
-	b.base.Throttled, b.base.OOMKills = b.counts()
 	return errors.Join(errs...)
 }
 
