@@ -25,7 +25,7 @@ func newCrash() *cobra.Command {
 		Short: "Put a lab under load, break it, let it recover, and record all of it",
 		Args:  cobra.ExactArgs(1),
 	}
-	cmd.Flags().StringVar(&name, "fault", "", "what to do; `etcdlab faults` lists the faults and their parameters")
+	cmd.Flags().StringVar(&name, "fault", "", "what to do: a fault (`etcdlab faults` lists them and their parameters) or what a built-in scenario does, such as failpoint-sweep")
 	cmd.Flags().BoolVar(&verify, "verify", false, "judge the run at once")
 	flags.add(cmd)
 	one.add(cmd)
@@ -34,11 +34,11 @@ func newCrash() *cobra.Command {
 		if name == "" {
 			return withCode(codeUsage, fmt.Errorf("say which fault with --fault: %s", strings.Join(fault.Names(), ", ")))
 		}
-		step, err := one.step(name)
+		opts, err := one.options(name)
 		if err != nil {
 			return withCode(codeUsage, err)
 		}
-		opts := crash.Options{Schedule: []spec.Step{step}, Progress: o.progress}
+		opts.Progress = o.progress
 		if err := flags.over(cmd, &opts); err != nil {
 			return withCode(codeUsage, err)
 		}
@@ -89,6 +89,22 @@ func (s *stepFlags) add(cmd *cobra.Command) {
 	f.StringArrayVar(&s.with, "with", nil, "a parameter of the fault as name=value; may be repeated")
 	f.DurationVar(&s.duration, "for", 0, "how long the fault lasts once it was seen to take effect")
 	f.StringVar(&s.until, "until", "", "what ends the fault: snapshot, when the others have compacted past the targets")
+}
+
+// options are a run of one fault, or what a built-in scenario does.
+func (s *stepFlags) options(name string) (crash.Options, error) {
+	step, err := s.step(name)
+	if err == nil {
+		return crash.Options{Schedule: []spec.Step{step}}, nil
+	}
+	scenario, unknown := crash.FindScenario(name)
+	if unknown != nil {
+		return crash.Options{}, err
+	}
+	if s.with != nil || s.duration != 0 || s.until != "" {
+		return crash.Options{}, fmt.Errorf("--with, --for and --until are for one fault, and %s is a scenario; `etcdlab scenarios %s` shows what it does", name, name)
+	}
+	return scenario.Options, nil
 }
 
 func (s *stepFlags) step(name string) (spec.Step, error) {

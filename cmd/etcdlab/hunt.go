@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -43,7 +44,7 @@ func newHunt() *cobra.Command {
 	flags.StringVar(&f.etcd, "etcd", images.DefaultVersion, "etcd version")
 	flags.DurationVar(&f.budget, "budget", 10*time.Minute, "how long the hunt may take in all")
 	flags.Uint64Var(&f.seed, "seed", 0, "seed of everything that is drawn (default: drawn, and printed)")
-	flags.IntVar(&f.jobs, "jobs", 1, "labs at a time")
+	flags.IntVar(&f.jobs, "jobs", runtime.NumCPU(), "labs at a time")
 	flags.IntVar(&f.stop, "stop-after", 0, "end once so many findings are shrunk (default: use the whole budget)")
 	flags.StringVar(&f.dir, "dir", "findings", "directory for findings")
 	flags.StringVar(&f.provider, "provider", "", "process, docker or vm (default: process for root on Linux, else docker)")

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"slices"
 	"time"
 
 	"golang.org/x/mod/semver"
@@ -14,6 +15,7 @@ import (
 	"github.com/etcdlab/etcdlab/crash/fault"
 	"github.com/etcdlab/etcdlab/crash/report"
 	"github.com/etcdlab/etcdlab/crash/verify"
+	"github.com/etcdlab/etcdlab/images"
 	"github.com/etcdlab/etcdlab/lab"
 	"github.com/etcdlab/etcdlab/lab/spec"
 )
@@ -94,26 +96,33 @@ func formats() (names []string) {
 	return names
 }
 
-// laterReleases are the cached releases after one: first those of its minor
-// version, the nearest first, then the newest of all.
-func laterReleases(version string) (names []string, err error) {
+// laterReleases are the cached releases after one, built as a hunt has them.
+func laterReleases(version string) ([]string, error) {
 	store, err := openImages()
 	if err != nil {
 		return nil, err
 	}
 	all, err := store.List()
+	return laterOf(all, version), err
+}
+
+// laterOf are first the releases of the same minor version, the nearest first,
+// then the newest of all.
+func laterOf(all []images.Image, version string) (names []string) {
 	newest := ""
 	for _, img := range all {
-		switch later := semver.Compare(img.Version, version) > 0 && semver.Prerelease(img.Version) == ""; {
-		case !later || len(names) > 0 && names[len(names)-1] == img.Version:
+		plain := len(img.Failpoints) > 0 && !img.BboltFailpoints && len(img.Patches) == 0 && img.Source == "" && semver.Prerelease(img.Version) == ""
+		switch {
+		case !plain || semver.Compare(img.Version, version) <= 0 || slices.Contains(names, img.Version):
 		case semver.MajorMinor(img.Version) == semver.MajorMinor(version):
 			names = append(names, img.Version)
-		default:
+		case semver.Compare(img.Version, newest) > 0:
 			newest = img.Version
 		}
 	}
+	slices.SortFunc(names, semver.Compare)
 	if newest != "" {
 		names = append(names, newest)
 	}
-	return names, err
+	return names
 }

@@ -70,7 +70,7 @@ func (f *Failpoint) Apply(ctx context.Context, s *Scene, targets []lab.Member) (
 	var provoked sync.WaitGroup
 	provoked.Go(func() { f.provoke(provoking, s, targets) })
 	// A point on a hot path may end etcd before gofail has answered.
-	panicked, seenErr := s.ended(ctx, targets, within)
+	panicked, seenErr := s.ended(ctx, targets, within, lingers(targets, points, f.Point, s.slow(othersWithin)))
 	enough()
 	provoked.Wait()
 	if seenErr == nil {
@@ -133,8 +133,36 @@ func (f *Failpoint) points(ctx context.Context, s *Scene, targets []lab.Member) 
 	return within, points, nil
 }
 
-// stuck ends the members that have reached the point and yet live on: a deferred
-// call of the goroutine that panics may wait for others, for seconds.
+// lookEvery is how often gofail is asked whether a point was reached.
+const lookEvery = 50 * time.Millisecond
+
+// lingers says, asked again and again, whether a member has lived for so long
+// since it was seen to have reached the point: what panicked was recovered, as
+// net/http does in its handlers, or waits.
+func lingers(members []lab.Member, points map[string]*failpoint.Client, point string, long time.Duration) func(context.Context) bool {
+	var looked, reached time.Time
+	return func(ctx context.Context) bool {
+		if !reached.IsZero() {
+			return time.Since(reached) > long
+		}
+		if time.Since(looked) < lookEvery {
+			return false
+		}
+		looked = time.Now()
+		for _, m := range members {
+			short, cancel := context.WithTimeout(ctx, lookEvery)
+			n, err := points[m.Name()].Count(short, point)
+			cancel()
+			if err == nil && n > 0 {
+				reached = time.Now()
+			}
+		}
+		return false
+	}
+}
+
+// stuck ends the members that have reached the point and yet live on: the panic was
+// recovered, or a deferred call of its goroutine waits for others, for seconds.
 func (f *Failpoint) stuck(ctx context.Context, s *Scene, targets []lab.Member, points map[string]*failpoint.Client, panicked map[string]string) error {
 	var mu sync.Mutex
 	return each(targets, func(m lab.Member) error {
@@ -159,7 +187,7 @@ func (f *Failpoint) stuck(ctx context.Context, s *Scene, targets []lab.Member, p
 		}
 		mu.Lock()
 		defer mu.Unlock()
-		panicked[m.Name()] = "reached " + f.Point + ", and was killed where its panic waited for a deferred call"
+		panicked[m.Name()] = "reached " + f.Point + ", and was killed as its panic was recovered or waited for a deferred call"
 		return nil
 	})
 }
@@ -188,8 +216,9 @@ func (s *Scene) disarm(ctx context.Context, m lab.Member, c *failpoint.Client, p
 }
 
 // ended waits for the first of the members to end by itself, then a little for
-// the others, and gives how each that did ended.
-func (s *Scene) ended(ctx context.Context, members []lab.Member, within time.Duration) (map[string]string, error) {
+// the others, and gives how each that did ended. enough, which may be nil, says
+// that there is nothing more to wait for.
+func (s *Scene) ended(ctx context.Context, members []lab.Member, within time.Duration, enough func(context.Context) bool) (map[string]string, error) {
 	gone := map[string]string{}
 	look := func(ctx context.Context) (bool, error) {
 		for _, m := range members {
@@ -204,10 +233,14 @@ func (s *Scene) ended(ctx context.Context, members []lab.Member, within time.Dur
 		}
 		return len(gone) > 0, nil
 	}
-	if first, err := until(ctx, within, look); err != nil || !first {
+	_, err := until(ctx, within, func(ctx context.Context) (bool, error) {
+		first, err := look(ctx)
+		return first || err == nil && enough != nil && enough(ctx), err
+	})
+	if err != nil || len(gone) == 0 {
 		return gone, err
 	}
-	_, err := until(ctx, s.slow(othersWithin), func(ctx context.Context) (bool, error) {
+	_, err = until(ctx, s.slow(othersWithin), func(ctx context.Context) (bool, error) {
 		_, err := look(ctx)
 		return len(gone) == len(members), err
 	})

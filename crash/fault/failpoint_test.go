@@ -1,6 +1,7 @@
 package fault
 
 import (
+	"context"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -88,7 +89,7 @@ func TestFailpointOfAMemberThatWasKilled(t *testing.T) {
 	m.exit = "signal: killed"
 	m.set(lab.StateStopped)
 	s := &Scene{Round: 1}
-	gone, err := s.ended(t.Context(), []lab.Member{m}, 20*time.Millisecond)
+	gone, err := s.ended(t.Context(), []lab.Member{m}, 20*time.Millisecond, nil)
 	if err != nil || len(gone) != 0 {
 		t.Errorf("%v, %v", gone, err)
 	}
@@ -150,6 +151,40 @@ func TestFailpointWhosePanicIsStuck(t *testing.T) {
 	}
 	stuck.wants(t, "kill")
 	never.wants(t)
+}
+
+// Where the panic was recovered, as in a handler of net/http, nobody waits for an
+// end that does not come.
+func TestFailpointWhosePanicIsRecovered(t *testing.T) {
+	m := newMember("m1")
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasSuffix(r.URL.Path, "/count") {
+			io.WriteString(w, "1")
+		}
+	}))
+	t.Cleanup(s.Close)
+	m.fail = s.URL
+	var r recorder
+	f := &Failpoint{Point: "snapDBDirSyncError", Within: time.Hour}
+	effect, err := f.Apply(t.Context(), &Scene{Round: 1, Record: r.record}, []lab.Member{m})
+	if err != nil || !effect.Observed {
+		t.Errorf("%+v, %v", effect, err)
+	}
+	m.wants(t, "kill")
+}
+
+// A member that what leads to the point restarts is started, whenever that is over.
+func TestRestartedOnceBegun(t *testing.T) {
+	m := newMember("m1")
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	var r recorder
+	if err := (&Scene{Round: 1, Record: r.record, Members: []lab.Member{m}}).again(ctx, "m1"); err != nil {
+		t.Error(err)
+	}
+	if i, _ := m.Info(t.Context()); i.State != lab.StateRunning {
+		t.Errorf("m1 is %s", i.State)
+	}
 }
 
 func TestLimitLate(t *testing.T) {

@@ -58,7 +58,10 @@ func (m *member) Info(context.Context) (lab.Info, error) {
 	return lab.Info{Name: m.name, PeerURL: m.net.peerURL(m.name), State: m.state, FailpointURL: m.fail, Exit: cmp.Or(m.exit, "exit status 2")}, nil
 }
 
-func (m *member) Start(context.Context) error {
+func (m *member) Start(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	m.note("start", func() { m.state = lab.StateRunning })
 	return nil
 }

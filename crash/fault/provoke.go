@@ -84,8 +84,12 @@ func receiveSnapshot(ctx context.Context, s *Scene, f *Failpoint, targets []lab.
 	return err
 }
 
-// again kills a member and starts it: it forgets whom it sent a snapshot.
+// again kills a member and starts it: it forgets whom it sent a snapshot. It may be
+// no target, which nobody else would start again: what is begun is ended, whenever
+// the point was reached.
 func (s *Scene) again(ctx context.Context, member string) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.slow(20*time.Second))
+	defer cancel()
 	for _, m := range s.Members {
 		if m.Name() == member {
 			return errors.Join(kill(ctx, s, m), s.start(ctx, m))

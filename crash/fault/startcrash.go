@@ -82,7 +82,7 @@ func (f *StartCrash) Apply(ctx context.Context, s *Scene, targets []lab.Member) 
 		return Effect{}, err
 	}
 	// Which of several targets come to the point may depend on the others.
-	panicked, err := s.ended(ctx, targets, s.slow(endsWithin))
+	panicked, err := s.ended(ctx, targets, s.slow(endsWithin), nil)
 	if err != nil {
 		return Effect{}, err
 	}

@@ -97,16 +97,10 @@ func (h *hunter) hunt(given context.Context) error {
 	ctx, cancel := context.WithDeadline(given, h.deadline)
 	defer cancel()
 	for ctx.Err() == nil && h.err == nil {
-		// Where nothing new is found, half is for findings that seem known: to see
-		// them small, and where they end, tells whether they are.
-		until := h.deadline
-		if h.waiting(false) == nil && h.waiting(true) != nil {
-			until = h.deadline.Add(-h.o.Budget / 2)
-		}
-		h.explore(ctx, until)
+		h.explore(ctx)
 		if f := h.waiting(false); f != nil {
 			h.settle(ctx, f, false)
-		} else if f := h.waiting(true); f != nil && !time.Now().Before(until) {
+		} else if f := h.waiting(true); f != nil && !h.exploring() {
 			h.settle(ctx, f, true)
 		}
 		if h.o.Stop > 0 && h.settled() >= h.o.Stop {
@@ -120,19 +114,27 @@ func (h *hunter) hunt(given context.Context) error {
 }
 
 // waiting is the next finding to be settled; those that are likely to be nothing
-// new come last.
-func (h *hunter) waiting(last bool) *Finding {
+// new come last, the one that was found most often first.
+func (h *hunter) waiting(last bool) (next *Finding) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, f := range h.queue {
-		if (len(f.Known) > 0 || f.Like != "" || f.weak) == last {
+		if (len(f.Known) > 0 || f.Like != "" || f.weak) != last {
+			continue
+		}
+		if !last {
 			return f
 		}
+		if next == nil || f.Hits > next.Hits {
+			next = f
+		}
 	}
-	return nil
+	return next
 }
 
 func (h *hunter) settled() (n int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
 	for _, f := range h.report.Findings {
 		if f.Shrunk {
 			n++
@@ -141,12 +143,26 @@ func (h *hunter) settled() (n int) {
 	return n
 }
 
+// exploring says whether rounds are played still. Where nothing but findings that
+// seem known waits, a quarter of the budget is for the first of them and half for
+// all: to see them small, and where they end, tells whether they are.
+func (h *hunter) exploring() bool {
+	end := h.deadline
+	if h.waiting(true) != nil {
+		end = h.begun.Add(h.o.Budget / 2)
+		if h.settled() == 0 {
+			end = h.begun.Add(h.o.Budget / 4)
+		}
+	}
+	return time.Now().Before(end)
+}
+
 // explore plays rounds on every stand until a new finding waits, or the time is up.
-func (h *hunter) explore(ctx context.Context, until time.Time) {
+func (h *hunter) explore(ctx context.Context) {
 	var wg sync.WaitGroup
 	for _, s := range h.stands {
 		wg.Go(func() {
-			for ctx.Err() == nil && time.Now().Before(until) && h.waiting(false) == nil && !h.broken() {
+			for ctx.Err() == nil && h.exploring() && h.waiting(false) == nil && !h.broken() {
 				h.round(ctx, s)
 			}
 		})

@@ -44,13 +44,16 @@ func (h *hunter) settle(ctx context.Context, f *Finding, last bool) {
 	// is for the rate and the releases.
 	left := time.Until(h.deadline)
 	share := max(left*6/10, min(left, 4*time.Minute))
-	measure := min(2*seeds*h.took/time.Duration(len(h.stands)), share/2)
+	measure := min(3*seeds*h.took/time.Duration(len(h.stands)), share/2)
 	all, cancel := context.WithTimeout(ctx, share)
 	defer cancel()
 	part, stop := context.WithTimeout(all, max(share-measure, 0))
 	defer stop()
 
 	h.shrink(part, f)
+	if !h.passed() {
+		all = ctx // one that is measured is worth more than others that are not
+	}
 	if all.Err() == nil && f.Rate.Failed > 0 {
 		f.file.Run.Checks = []string{f.Check}
 		for f.Rate = h.rate(all, f, f.file); f.Rate.Failed*2 < f.Rate.Of && all.Err() == nil; f.Rate = h.rate(all, f, f.file) {
@@ -66,6 +69,13 @@ func (h *hunter) settle(ctx context.Context, f *Finding, last bool) {
 		h.later(all, f)
 	}
 	h.keep(f)
+}
+
+// passed says whether a release was found that passes on some finding.
+func (h *hunter) passed() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return slices.ContainsFunc(h.report.Findings, func(f *Finding) bool { return f.Passes != nil })
 }
 
 // keep stores a finding; a disk that is full ends the hunt.
