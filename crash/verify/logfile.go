@@ -70,7 +70,18 @@ type logReader struct {
 	excused []string     // zap repeats a panic's message, without its error, to the runtime
 	noDisk  string       // the first line of a death that the run did not ask the disk for
 	dying   bool         // of a failpoint
+	pending []alarmed    // since a panic whose death may yet be told to be a failpoint's
 }
+
+// alarmed is a line that says something is wrong.
+type alarmed struct {
+	n           int64
+	means, line string
+	panic       bool
+}
+
+// maxPending is how many lines wait for the end of a death.
+const maxPending = 100
 
 // read calls found with every line that says something is wrong.
 func (l *logReader) read(path string, found func(n int64, means, line string)) error {
@@ -85,16 +96,35 @@ func (l *logReader) read(path string, found func(n int64, means, line string)) e
 		if at := stamp(line); at != "" {
 			l.stamp = at
 		}
-		if means := l.alarming(line); means != "" && l.inRun() && !l.owed(means) {
-			found(n, means, line)
+		means := l.alarming(line)
+		if l.dying || strings.Contains(line, starts) || len(l.pending) == maxPending {
+			l.settle(found)
 		}
-		if errors.Is(err, io.EOF) {
-			return nil
+		if means != "" && l.inRun() && !l.owed(means) {
+			l.pending = append(l.pending, alarmed{n, means, line, strings.HasPrefix(line, "panic: ")})
+			if !l.pending[0].panic {
+				l.settle(found)
+			}
 		}
 		if err != nil {
+			l.settle(found)
+			if errors.Is(err, io.EOF) {
+				return nil
+			}
 			return err
 		}
 	}
+}
+
+// settle tells of the lines that waited. What panics of a failpoint gives locks
+// back as it dies, and others may panic of what they then see, and be told first.
+func (l *logReader) settle(found func(n int64, means, line string)) {
+	for _, a := range l.pending {
+		if !a.panic || !l.dying {
+			found(a.n, a.means, a.line)
+		}
+	}
+	l.pending = l.pending[:0]
 }
 
 // stamp is a line's time as text; "" if it has none, as the runtime's lines.
