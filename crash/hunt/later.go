@@ -24,10 +24,20 @@ func (h *hunter) later(ctx context.Context, f *Finding) {
 	if f.Rate.Failed < f.Rate.Of {
 		glance = 4
 	}
-	at := sort.Search(len(h.o.Later)-1, func(i int) bool { return ctx.Err() == nil && passes(h.o.Later[i], 300, glance) })
-	for ; at < len(h.o.Later) && ctx.Err() == nil; at++ {
+	// A tag that passes is worth more than the first that does: the newest comes first.
+	last := len(h.o.Later) - 1
+	passed := func(at int) {
+		f.Passes = &Later{Etcd: h.o.Later[at], Passed: seeds, Of: seeds}
+		h.keep(f)
+	}
+	if !passes(h.o.Later[last], 1, seeds) {
+		return
+	}
+	passed(last)
+	at := sort.Search(last, func(i int) bool { return ctx.Err() == nil && passes(h.o.Later[i], 300, glance) })
+	for ; at < last && ctx.Err() == nil; at++ {
 		if passes(h.o.Later[at], 1, seeds) {
-			f.Passes = &Later{Etcd: h.o.Later[at], Passed: seeds, Of: seeds}
+			passed(at)
 			return
 		}
 	}
