@@ -136,7 +136,11 @@ func elsewhere(ctx context.Context, s *spec.Lab) error {
 		if p.Name() == s.Provider {
 			continue
 		}
-		if _, err := p.Open(ctx, s.Name); !errors.Is(err, lab.ErrNotFound) {
+		_, err := p.Open(ctx, s.Name)
+		if ctx.Err() != nil {
+			return ctx.Err() // what did not answer then says nothing
+		}
+		if !errors.Is(err, lab.ErrNotFound) {
 			return lab.Misuse("lab %s exists with provider %s; take it down first (etcdlab down %s), or use another name", s.Name, p.Name(), s.Name)
 		}
 	}
