@@ -93,13 +93,11 @@ func (s *stepFlags) add(cmd *cobra.Command) {
 
 // options are a run of one fault, or what a built-in scenario does.
 func (s *stepFlags) options(name string) (crash.Options, error) {
-	step, err := s.step(name)
-	if err == nil {
-		return crash.Options{Schedule: []spec.Step{step}}, nil
-	}
+	_, none := fault.Find(name)
 	scenario, unknown := crash.FindScenario(name)
-	if unknown != nil {
-		return crash.Options{}, err
+	if none == nil || unknown != nil {
+		step, err := s.step(name)
+		return crash.Options{Schedule: []spec.Step{step}}, err
 	}
 	if s.with != nil || s.duration != 0 || s.until != "" {
 		return crash.Options{}, fmt.Errorf("--with, --for and --until are for one fault, and %s is a scenario; `etcdlab scenarios %s` shows what it does", name, name)
