@@ -17,7 +17,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 . "$here/common.sh"
 umask 077
 qemu="qemu-system-x86_64"
-ready_within=300 # seconds; a guest that is emulated on a busy machine is slow
+ready_within=900 # seconds; a guest that is emulated on a busy machine is slow
 
 # running prints the process of a guest's QEMU. A pid alone may be another's by
 # now; only our QEMU was started with this pid file.

@@ -19,7 +19,7 @@ packages=(
 	e2fsprogs xfsprogs btrfs-progs dmsetup
 )
 # What the first seconds of a boot need, before the root is there.
-modules=(virtio_pci virtio_blk ext4)
+modules=(virtio_pci virtio_blk virtio_net ext4)
 size=4G # of the root, sparse
 
 key=$({
